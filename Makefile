@@ -1,0 +1,88 @@
+# Every target is one module of pipelines/, which can be run directly: .venv/bin/python -m pipelines.fold --help
+-include local.mk
+
+COMP ?= practice
+DECLARE ?= holdout
+SETUP_PYTHON ?= python3
+READY := .venv/.ready
+PYTHON := .venv/bin/python
+RUN := $(PYTHON) -m pipelines.
+# values reach the shell through the environment, so that no quote in them can break a line
+export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS DECLARE LABELS
+given = $(if $($(1)),$(2) "$$$(1)")
+.DEFAULT_GOAL := help
+.PHONY: help setup data competition folds model models stack submit import score practice bench check test
+
+help: ## this list
+	@echo "Targets:"
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sed 's/fold-%/fold-K/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "Variables (COMP = $(COMP)):"
+	@sed -n 's/^#: \([A-Z]*\) *\(.*\)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-17s %s\n", $$1, $$2}'
+
+#: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
+#: MODEL    one model: a YAML of configs/models (make fold-K, model, import)
+#: MODELS   "a b c": models to train or to stack (default: those the competition lists; all complete ones)
+#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack)
+#: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
+#: WORKERS  folds trained side by side (default: one a GPU, else one a core)
+#: DATA     a folder in Kaggle's layout (make data, competition)
+#: FILE     a submission (make submit, score) or a fold map (make folds)
+#: MESSAGE  what Kaggle shows beside the submission (make submit)
+#: VAL      predictions of the train table's rows made elsewhere: .npy, .csv or .parquet (make import)
+#: TEST     predictions of the test images made elsewhere (make import)
+#: IDS      ids of the rows of VAL, one a line (make import; default: the order of the train table)
+#: DECLARE  holdout or oof: why the imported models never trained on the rows of VAL (default: holdout)
+#: LABELS   a table of true labels to score against (make score; default: the practice competition's sealed ones)
+
+setup: $(READY) ## a .venv with everything the other targets need
+$(READY): pyproject.toml constraints.txt
+	@$(SETUP_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(SETUP_PYTHON) is older than 3.11: make setup SETUP_PYTHON=python3.11" >&2; exit 2; }
+	@[ -x $(PYTHON) ] || $(SETUP_PYTHON) -m venv .venv
+	@echo "installing into .venv (several GB, minutes)"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+practice: $(READY) ## the whole job on a drawn competition: draw, train, stack, score
+	@$(MAKE) --no-print-directory data models stack score COMP=practice
+
+data: $(READY) ## draw, download (COMP=hpa) or take (DATA=dir) a competition's tables and images, and check them
+	@$(RUN)data --competition "$$COMP" $(call given,DATA,--data)
+
+competition: $(READY) ## describe any folder in Kaggle's layout: COMP=name DATA=dir
+	@$(RUN)competition --competition "$$COMP" $(call given,DATA,--data)
+
+folds: $(READY) ## the fold map and its balance table
+	@$(RUN)folds --competition "$$COMP" $(call given,FILE,--file)
+
+fold-%: $(READY) ## train fold K of MODEL (default: densenet121)
+	@$(RUN)fold --competition "$$COMP" --model "$${MODEL:-densenet121}" --fold '$*' $(call given,SET,--set)
+
+model: $(READY) ## train all folds of MODEL (default: densenet121)
+	@$(RUN)models --competition "$$COMP" --models "$${MODEL:-densenet121}" $(call given,SET,--set) $(call given,WORKERS,--workers)
+
+models: $(READY) ## train all folds of MODELS (default: those the competition lists)
+	@$(RUN)models --competition "$$COMP" $(if $(MODELS),--models $(MODELS)) $(call given,SET,--set) $(call given,WORKERS,--workers)
+
+stack: $(READY) ## blend all complete models, prove it on unseen rows, write the submission
+	@$(RUN)stack --competition "$$COMP" $(if $(MODELS),--models $(MODELS)) $(call given,STACK,--stack)
+
+submit: $(READY) ## check the newest submission (or FILE) and hand it to Kaggle's client
+	@$(RUN)submit --competition "$$COMP" $(call given,FILE,--file) $(call given,MESSAGE,--message)
+
+score: $(READY) ## what the sealed labels (or LABELS) say of the newest submission (or FILE)
+	@$(RUN)score --competition "$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
+
+import: $(READY) ## bring predictions made elsewhere: MODEL=name VAL=file TEST=file
+	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) --declare "$$DECLARE"
+
+bench: $(READY) ## measure training, cache, folds and thresholds against their limits and peers
+	@$(RUN)bench
+
+check: $(READY) ## ruff, mypy, import-linter
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check --quiet . || { echo "error: not formatted: .venv/bin/ruff format ." >&2; exit 1; }
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+test: $(READY) ## the tests
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest

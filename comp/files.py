@@ -1,0 +1,71 @@
+"""Files that are whole or absent: atomic writes, content hashes, locks that name their holder."""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from comp.errors import CompError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path`; flush and rename it on success, remove it on any failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def hash_of(value: Any, digits: int = 16) -> str:
+    """SHA-256 of a JSON-able value, independent of key order; the first `digits` hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def hash_file(path: Path, digits: int = 16) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:digits]
+
+
+@contextmanager
+def lock(path: Path, holder: str) -> Iterator[None]:
+    """Hold `path` exclusively; the kernel lets go of it when the process ends, however it ends.
+
+    Raises:
+        CompError: another process holds it; the message names that process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            other = file.read().strip() or "another process"
+            raise CompError(f"{path} is held by {other}", "wait until it ends, or stop it, then type the command again") from None
+        file.truncate(0)
+        file.write(f"{holder} (process {os.getpid()})")
+        file.flush()
+        yield

@@ -1,0 +1,1 @@
+"""Networks: images (B, C, H, W) to logits (B, classes)."""

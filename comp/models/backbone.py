@@ -1,0 +1,78 @@
+"""Any timm backbone as a classifier of stained images: a stem for 1, 3 or 4 channels, normalisation inside."""
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from comp.errors import ConfigError
+from comp.experiment import Experiment
+from comp.models.weights import pretrained_options
+
+
+class Classifier(nn.Module):
+    """Grey values (B, H, W, C) uint8 in, logits (B, classes) float32 out.
+
+    Images stay as the cache holds them until they are here: one conversion a batch, and their memory order is already
+    channels-last.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, backbone: nn.Module, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        normalised = (images.float() - self.mean) / self.deviation
+        return self.backbone(normalised.permute(0, 3, 1, 2))
+
+
+def refuse_unknown_backbone(experiment: Experiment) -> None:
+    """Raise ConfigError, with names near it, if timm has no such backbone."""
+    if not timm.is_model(experiment.backbone):
+        near = timm.list_models(f"*{experiment.backbone[:6]}*")[:5]
+        raise ConfigError(
+            f"configs/models/{experiment.model}.yaml: timm has no backbone {experiment.backbone!r}",
+            f"near it: {', '.join(near)}" if near else "list them with: python -c 'import timm; print(timm.list_models())'",
+        )
+
+
+def build_classifier(experiment: Experiment, mean: Tensor, deviation: Tensor, prior: Tensor) -> tuple[Classifier, str]:
+    """The experiment's network, and where its first weights came from.
+
+    timm adapts an RGB stem to C channels: it repeats the three filters and scales them by 3 / C. The last layer's biases
+    start at the logits of `prior`, (classes,) shares of images, so that the first steps are not spent on learning that
+    labels are rare (Lin et al. 2017, section 4.1).
+
+    Raises:
+        ConfigError: timm has no such backbone, or the weights do not fit it.
+    """
+    refuse_unknown_backbone(experiment)
+    options, source = pretrained_options(experiment.weights, experiment.backbone)
+    try:
+        backbone = timm.create_model(
+            experiment.backbone, in_chans=len(mean), num_classes=len(prior), drop_rate=experiment.dropout, **options
+        )
+    except (RuntimeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:160]
+        what = f"configs/models/{experiment.model}.yaml: weights {experiment.weights!r} do not fit {experiment.backbone} ({reason})"
+        raise ConfigError(what, "give weights of this backbone") from None
+    last = backbone.get_classifier()  # type: ignore[operator]  # timm's models have it, nn.Module does not say so
+    if isinstance(last, nn.Linear) and last.bias is not None:
+        with torch.no_grad():
+            last.bias.copy_(torch.logit(prior))
+    return Classifier(backbone, mean, deviation), source
+
+
+def resolve_precision(asked: str, device: torch.device) -> str:
+    """ "auto" is bf16 where the hardware computes in it (CUDA from Ampere on, CPUs with avx512_bf16 or AMX), else fp32."""
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
+    return "fp32"

@@ -1,0 +1,83 @@
+"""The only place that spells a path: where every stage reads and writes, below the project's root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from comp.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Paths of one competition. `root` is the folder that holds `configs/`; commands run in it."""
+
+    competition: str
+    root: Path = Path()
+
+    def data(self) -> Path:
+        """Where `make data` and the practice competition put tables and images, unless the YAML says otherwise."""
+        return self.root / "data" / self.competition
+
+    def downloads(self) -> Path:
+        return self.root / "data" / f"{self.competition}.downloads"
+
+    def cache(self, part: str, size: int) -> Path:
+        """Folder of the image cache of `part` ("train" or "test") at `size` pixels."""
+        return self.root / "data" / f"{self.competition}.cache" / f"{part}-{size}"
+
+    def duplicates(self) -> Path:
+        return self.root / "data" / f"{self.competition}.cache" / "duplicates.csv"
+
+    def oof(self) -> Path:
+        return self.root / "oof" / self.competition
+
+    def folds(self) -> Path:
+        return self.oof() / "folds.csv"
+
+    def model(self, model: str) -> Path:
+        return self.oof() / model
+
+    def fold_predictions(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"fold-{fold}.parquet"
+
+    def test_predictions(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"test-{fold}.parquet"
+
+    def holdout_predictions(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"holdout-{fold}.parquet"
+
+    def imported(self, model: str) -> Path:
+        """Predictions of a model trained elsewhere on the rows of the train table."""
+        return self.model(model) / "imported.parquet"
+
+    def imported_test(self, model: str) -> Path:
+        return self.model(model) / "imported-test.parquet"
+
+    def run_record(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"run-{fold}.json"
+
+    def experiment(self, model: str) -> Path:
+        return self.model(model) / "experiment.yaml"
+
+    def run(self, model: str, fold: int) -> Path:
+        """Folder of the checkpoints and the log of one fold."""
+        return self.root / "runs" / self.competition / model / f"fold-{fold}"
+
+    def submissions(self) -> Path:
+        return self.root / "submissions" / self.competition
+
+
+def config(kind: str, name: str, root: Path = Path()) -> Path:
+    """The YAML of a competition, model or stack by its name.
+
+    Competitions in `configs/local/` (written by `make competition`) stand beside the tracked ones.
+
+    Raises:
+        ConfigError: there is none; the message lists what exists.
+    """
+    folders = [root / "configs" / kind] + ([root / "configs" / "local"] if kind == "competitions" else [])
+    for folder in folders:
+        if (folder / f"{name}.yaml").is_file() and "/" not in name:
+            return folder / f"{name}.yaml"
+    known = sorted(path.stem for folder in folders for path in folder.glob("*.yaml"))
+    more = "; or: make competition COMP=name DATA=dir" if kind == "competitions" else ""
+    raise ConfigError(f"there is no configs/{kind}/{name}.yaml", f"choose one of: {', '.join(known) or 'none here'}{more}")

@@ -1,0 +1,208 @@
+"""The prediction file, the narrow waist: id x class logits in Parquet, with where they came from inside."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from comp.errors import PredictionError
+from comp.files import atomic_write, hash_of
+from comp.schema import Strict, parse
+
+LOGIT_CLIP = 16.0  # exact 0 and 1 made elsewhere become +-16
+KEY = b"comp"
+HARDWARE = {"threads", "precision"}  # folds of one model may be trained on different machines
+Kind = Literal["oof", "test", "holdout", "imported", "hard"]
+
+
+class Provenance(Strict):
+    """What determines a prediction file's content, and nothing else, so that equal runs give equal bytes.
+
+    Attributes:
+        kind: "oof" rows are fold `fold`'s own, never trained on; "test" and "holdout" rows belong to no fold; "imported"
+            rows come from models trained elsewhere; "hard" files hold 0/1 decisions (+-16 as logits).
+        fold: the fold whose model predicted, None where there is none of ours.
+        weights: where the network's first weights came from.
+        experiment, folds, data: hashes of the experiment, the fold map and the train table (ids and labels).
+        mean_of: the folds whose models' logits were averaged.
+        declared: an import's owner says that the models never trained on these rows.
+    """
+
+    version: Literal[1] = 1
+    competition: str
+    model: str
+    kind: Kind
+    fold: int | None = None
+    classes: tuple[str, ...]
+    seed: int | None = None
+    threads: int | None = None
+    precision: str | None = None
+    experiment: str | None = None
+    folds: str | None = None
+    data: str
+    checkpoint: str | None = None
+    tta: int | None = None
+    weights: str | None = None
+    mean_of: tuple[int, ...] = ()
+    declared: Literal["holdout", "oof"] | None = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of N images and C classes.
+
+    Attributes:
+        ids: (N,) unique.
+        fold: (N,) int8; -1 for rows no fold holds.
+        logits: (N, C) float32, finite.
+
+    Raises:
+        PredictionError: from the constructor, if the rows break the contract.
+    """
+
+    ids: tuple[str, ...]
+    fold: NDArray[np.int8]
+    logits: NDArray[np.float32]
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        model, again = self.provenance.model, "make these predictions again"
+        shape = (len(self.ids), len(self.provenance.classes))
+        if self.logits.shape != shape or self.fold.shape != shape[:1]:
+            raise PredictionError(f"predictions of {model} have shape {self.logits.shape}, not {shape} (ids, classes)", again)
+        if len(set(self.ids)) != len(self.ids):
+            seen: set[str] = set()
+            twice = next(image_id for image_id in self.ids if image_id in seen or seen.add(image_id))  # type: ignore[func-returns-value]
+            raise PredictionError(f"predictions of {model} hold id {twice} twice", again)
+        if not np.isfinite(self.logits).all():
+            row, column = np.argwhere(~np.isfinite(self.logits))[0]
+            value = self.logits[row, column]
+            name = self.provenance.classes[column]
+            raise PredictionError(f"predictions of {model} hold {value} for id {self.ids[row]}, class {name!r}", again)
+
+    def aligned(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Logits (len(ids), C) in the order of `ids`, joined by id.
+
+        Raises:
+            PredictionError: the ids are not exactly those of this file.
+        """
+        row = {image_id: row for row, image_id in enumerate(self.ids)}
+        missing = [image_id for image_id in ids if image_id not in row]
+        foreign = set(self.ids) - set(ids)
+        if missing or foreign:
+            lack, hold = (
+                f"lack id {missing[0]} ({len(missing)} missing)" if missing else "",
+                f"hold the foreign id {min(foreign, default='')}",
+            )
+            then = f"make them again from this competition's tables: {_remake(self.provenance)}"
+            raise PredictionError(f"predictions of {self.provenance.model} {lack or hold}", then)
+        return self.logits[[row[image_id] for image_id in ids]]
+
+    def write(self, path: Path) -> None:
+        columns: dict[str, Any] = {"id": pa.array(self.ids, pa.string()), "fold": pa.array(self.fold, pa.int8())}
+        names = logit_columns(len(self.provenance.classes))
+        columns |= {name: pa.array(values, pa.float32()) for name, values in zip(names, self.logits.T, strict=True)}
+        metadata = {KEY: json.dumps(self.provenance.model_dump(mode="json"), sort_keys=True).encode()}
+        table = pa.table(columns).replace_schema_metadata(metadata)
+        with atomic_write(path) as file:
+            pq.write_table(table, file, compression="zstd", use_dictionary=False, use_byte_stream_split=names)
+
+
+def logit_columns(count: int) -> list[str]:
+    return [f"z{number:02d}" for number in range(count)]
+
+
+def read_predictions(path: Path) -> Predictions:
+    """A prediction file, checked.
+
+    Raises:
+        PredictionError: missing, damaged, or not a prediction file of this toolkit.
+    """
+    again = "make it again with its model's `make fold-K MODEL=...`, or `make import`"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise PredictionError(f"there is no {path}", again) from None
+    except (OSError, pa.ArrowException) as error:
+        raise PredictionError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())[:120]})", again) from None
+    metadata = (table.schema.metadata or {}).get(KEY)
+    if metadata is None:
+        then = f"bring it in with: make import MODEL={path.parent.name} VAL={path}"
+        raise PredictionError(f"{path} does not say where it came from", then)
+    provenance = parse(Provenance, json.loads(metadata), str(path))
+    names = ["id", "fold", *logit_columns(len(provenance.classes))]
+    if table.column_names != names:
+        raise PredictionError(f"{path} has columns {table.column_names[:3]}..., not {names[:3]}... to {names[-1]}", again)
+    logits = np.column_stack([table[name].to_numpy() for name in names[2:]]).astype(np.float32, copy=False)
+    try:
+        return Predictions(tuple(table["id"].to_pylist()), table["fold"].to_numpy().astype(np.int8), logits, provenance)
+    except PredictionError as error:
+        raise PredictionError(f"{path}: {error.what}", error.then) from None
+
+
+def join_folds(parts: Sequence[Predictions], ids: Sequence[str]) -> Predictions:
+    """The out-of-fold predictions of one model: every id exactly once over its folds, in the order of `ids`.
+
+    Raises:
+        PredictionError: the parts differ in anything but their fold, or an id is missing, foreign or repeated.
+    """
+    first = parts[0].provenance
+    for part in parts[1:]:
+        refuse_difference(first, part.provenance, except_for={"fold", *HARDWARE})
+    joined = Predictions(
+        tuple(image_id for part in parts for image_id in part.ids),
+        np.concatenate([part.fold for part in parts]),
+        np.concatenate([part.logits for part in parts]),
+        first.model_copy(update={"fold": None}),
+    )
+    logits = joined.aligned(ids)
+    fold = dict(zip(joined.ids, joined.fold, strict=True))
+    return Predictions(tuple(ids), np.array([fold[image_id] for image_id in ids], np.int8), logits, joined.provenance)
+
+
+def mean_of_folds(parts: Sequence[Predictions], ids: Sequence[str]) -> Predictions:
+    """Test or hold-out predictions of one model: the mean of its folds' logits, in the order of `ids`."""
+    first = parts[0].provenance
+    for part in parts[1:]:
+        refuse_difference(first, part.provenance, except_for={"fold", "mean_of", *HARDWARE})
+    logits = np.stack([part.aligned(ids) for part in parts]).mean(axis=0, dtype=np.float64).astype(np.float32)
+    folds = tuple(part.provenance.fold for part in parts if part.provenance.fold is not None)
+    return Predictions(tuple(ids), np.full(len(ids), -1, np.int8), logits, first.model_copy(update={"fold": None, "mean_of": folds}))
+
+
+def refuse_difference(one: Provenance, other: Provenance, except_for: set[str]) -> None:
+    """Raise PredictionError if two files of one model were made differently, e.g. with other folds or settings."""
+    a, b = one.model_dump(exclude=except_for), other.model_dump(exclude=except_for)
+    for key, value in a.items():
+        if b[key] != value:
+            raise PredictionError(
+                f"predictions of {one.model} differ in {key}: {value} (fold {one.fold}) and {b[key]} (fold {other.fold})",
+                f"make all its folds the same way: {_remake(one)}",
+            )
+
+
+def refuse_other_folds(path: Path, found: Provenance, folds: str, data: str) -> None:
+    """Raise PredictionError if `path` was made with another fold map or another train table than the present ones."""
+    for what, was, now in (("fold map", found.folds, folds), ("train table", found.data, data)):
+        if was is not None and was != now:
+            made = f"{path} was made with another {what} ({was[:8]}) than the present one ({now[:8]})"
+            raise PredictionError(made, f"make it again: {_remake(found)}")
+
+
+def data_fingerprint(ids: Sequence[str], labels: NDArray[np.bool_]) -> str:
+    """A hash of the train table: ids with their labels, whatever the order of the rows."""
+    return hash_of(sorted((image_id, np.flatnonzero(row).tolist()) for image_id, row in zip(ids, labels, strict=True)))
+
+
+def _remake(provenance: Provenance) -> str:
+    competition = f"COMP={provenance.competition} MODEL={provenance.model}"
+    if provenance.kind in ("imported", "hard"):
+        return f"make import {competition} VAL=... TEST=..."
+    fold = "model" if provenance.fold is None else f"fold-{provenance.fold}"
+    return f"make {fold} {competition}"

@@ -1,0 +1,119 @@
+"""A stack: models' logits -> one blend -> decisions. A candidate is a blender with a threshold rule, both unfitted."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from comp import parts
+from comp.rows import Rows
+from comp.schema import Strict
+
+
+class Blender(Protocol):
+    def fit(self, rows: Rows) -> Any: ...
+    def predict(self, state: Any, rows: Rows) -> NDArray[np.floating]: ...
+
+
+class ThresholdRule(Protocol):
+    def fit(self, rows: Rows) -> NDArray[np.float64]: ...
+    def predict(self, state: NDArray[np.float64], rows: Rows) -> NDArray[np.bool_]: ...
+
+
+class Recipe(Strict):
+    """One YAML of `configs/stacks/`: which blenders and threshold rules compete, each list from the simplest on.
+
+    Attributes:
+        promote: paired gain, in standard errors, that a candidate needs over a simpler one.
+        bootstraps: resamples of the groups behind every standard error.
+    """
+
+    blenders: tuple[dict[str, Any], ...] = Field(min_length=1)
+    thresholds: tuple[dict[str, Any], ...] = Field(min_length=1)
+    promote: float = Field(1.0, ge=0)
+    bootstraps: int = Field(1000, ge=100)
+    seed: int = 0
+
+    @field_validator("blenders", "thresholds")
+    @classmethod
+    def _each_once(cls, specs: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        titles = [title(spec) for spec in specs]
+        if len(set(titles)) < len(titles):
+            raise ValueError(f"each may stand there once, not {', '.join(titles)}")
+        return specs
+
+    def candidates(self) -> "Candidates":
+        """The parts, built.
+
+        Raises:
+            ConfigError: there is no such part or option.
+        """
+        return Candidates(
+            {title(spec): parts.build("blenders", spec) for spec in self.blenders},
+            {title(spec): parts.build("thresholds", spec) for spec in self.thresholds},
+        )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A fitted candidate.
+
+    Attributes:
+        thresholds: (C,) logits of the blend; infinity for a class that is never predicted.
+    """
+
+    blender: Blender
+    rule: ThresholdRule
+    blend: Any
+    thresholds: NDArray[np.float64]
+
+    def blended(self, rows: Rows) -> Rows:
+        """The rows as the blend sees them, without their labels."""
+        unseen = rows.unlabelled()
+        return unseen.blended(self.blender.predict(self.blend, unseen))
+
+    def decide(self, blend: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Decisions (N, C) from `blended` rows, at least one a row, and which rows (N,) were empty and got their most likely class.
+
+        Most likely is the class that comes closest to its threshold from below, the first among equals.
+        """
+        decisions = self.rule.predict(self.thresholds, blend)
+        empty = decisions.sum(axis=1) == 0
+        decisions[empty, (blend.logits[0, empty] - self.thresholds).argmax(axis=1)] = True
+        return decisions, empty
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Every blender with every threshold rule, in the order of the recipe: the simplest first."""
+
+    blenders: dict[str, Blender]
+    rules: dict[str, ThresholdRule]
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        return [(blender, rule) for blender in self.blenders for rule in self.rules]
+
+    def fit(self, rows: Rows) -> list[Stack]:
+        """All of them on labelled rows, each blender once, in the order of `names`."""
+        stacks = []
+        for blender in self.blenders.values():
+            state = blender.fit(rows)
+            blend = rows.blended(blender.predict(state, rows.unlabelled()))
+            stacks += [Stack(blender, rule, state, rule.fit(blend)) for rule in self.rules.values()]
+        return stacks
+
+    def decide(self, stacks: list[Stack], rows: Rows) -> NDArray[np.bool_]:
+        """The decisions (candidates, N, C) of what `fit` returned, each blend computed once."""
+        decided = []
+        for first in range(0, len(stacks), len(self.rules)):
+            blend = stacks[first].blended(rows)
+            decided += [stack.decide(blend)[0] for stack in stacks[first : first + len(self.rules)]]
+        return np.stack(decided)
+
+
+def title(spec: dict[str, Any]) -> str:
+    """A part's name with the options its YAML gives, e.g. "greedy steps=10"."""
+    return " ".join([str(spec.get("name")), *(f"{key}={value}" for key, value in spec.items() if key != "name")])

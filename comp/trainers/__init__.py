@@ -1,0 +1,1 @@
+"""Trainers: a loop each, from images to a network that predicts."""

@@ -1,0 +1,93 @@
+"""Anonymous memory of training at two numbers of images: what grows with them must be in the mapped cache, not in the process."""
+
+import multiprocessing
+import re
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from comp.data.cache import open_cache
+from comp.data.cache_filling import cores
+from comp.errors import CompError
+from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
+from pipelines.benchmarks.results import Result
+
+MB = 1e6
+GROWTH = 5 * MB  # how much is noise; ids and labels come on top
+BATCH = 16
+PIXELS = 64
+STATUS = Path("/proc/self/status")
+
+
+def measure(folder: Path, few: int = 2_000, many: int = 12_000) -> list[Result]:
+    """Peak anonymous memory over equally many steps, each run in a fresh process.
+
+    Raises:
+        CompError: the system does not tell.
+    """
+    if not STATUS.exists():
+        raise CompError(f"anonymous memory is read from {STATUS}, which this system lacks", "leave it out with --only")
+    images = drawn_images(folder, PIXELS)
+    for count in (few, many):
+        filled(folder / f"memory-{count}", repeated(images, count), PIXELS)
+    with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn"), max_tasks_per_child=1) as fresh:
+        runs = [fresh.submit(peak_of_training, folder / f"memory-{count}", many // count) for count in (few, few, many)]
+        small, again, large = (run.result() for run in runs)
+    known = kept_by_design(folder / f"memory-{many}") - kept_by_design(folder / f"memory-{few}")
+    mapped = [(folder / f"memory-{count}" / "images.u8").stat().st_size / MB for count in (few, many)]
+    return [
+        Result(
+            f"anonymous memory of training: {many:,} images - {few:,}",
+            f"{(large - small) / MB:+.1f} MB",
+            f"{(again - small) / MB:+.1f} MB",
+            f"<= {(GROWTH + known) / MB:.1f} MB",
+            large - small <= GROWTH + known,
+            f"RssAnon at most {small / MB:.1f} and {large / MB:.1f} MB, with {mapped[0]:.0f} and {mapped[1]:.0f} MB of mapped images; "
+            f"ids and labels take {known / MB:.1f} MB of the limit",
+        )
+    ]
+
+
+def peak_of_training(folder: Path, epochs: int) -> int:
+    """The most anonymous memory, in bytes, seen after any step."""
+    import torch
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    from comp.experiment import Experiment, Training
+    from comp.trainers.torch_trainer import FoldData, train
+
+    torch.set_num_threads(1)
+    cache = open_cache(folder)
+    labels = label_table(len(cache.ids))
+    data = FoldData(cache.images, labels, np.arange(len(labels)), (0, 1, 2, 3))
+    experiment = Experiment(
+        model="bench", backbone="test_resnet", weights="scratch", size=PIXELS, train=Training(epochs=epochs, batch_size=BATCH)
+    )
+    peak = 0
+
+    def after_step(*_: object) -> None:
+        nonlocal peak
+        peak = max(peak, anonymous_memory())
+
+    register_optimizer_step_post_hook(after_step)
+    with TemporaryDirectory() as run, redirect_stderr(StringIO()):
+        train(experiment, 0, data, torch.device("cpu"), Path(run, "checkpoint.pt"), "bench", float("inf"), 0)
+    return peak
+
+
+def anonymous_memory() -> int:
+    """RssAnon of this process in bytes."""
+    found = re.search(r"^RssAnon:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def kept_by_design(folder: Path) -> int:
+    """Bytes of what every process holds of each image: its id, labels and record."""
+    cache = open_cache(folder)
+    return sum(map(sys.getsizeof, cache.ids)) + sys.getsizeof(cache.ids) + cache.records.nbytes + label_table(len(cache.ids)).nbytes

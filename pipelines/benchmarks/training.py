@@ -1,0 +1,159 @@
+"""The trainer's own steps against the bare loop's, and beside them the bare loop fed by a DataLoader, all cores computing.
+
+One process a core, all of them at the same side at the same time. The trainer runs as it is: after every few of its steps, the
+other sides take their turns inside a hook that PyTorch calls when an optimizer has stepped. By then the trainer's reader
+thread has made the batches ahead, so it neither gains nor disturbs while the others run.
+"""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from itertools import cycle
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from comp.data.cache import open_cache
+from comp.data.cache_filling import cores
+from comp.experiment import Experiment, Training
+from comp.models.backbone import resolve_precision
+from comp.progress import LogBar
+from comp.trainers.torch_trainer import FoldData, train
+from pipelines.benchmarks.bare import CPU, BareLoop, batches_in_memory
+from pipelines.benchmarks.decoding import DecodedImages, loader
+from pipelines.benchmarks.inputs import PIXELS, drawn_images, filled, label_table, repeated
+from pipelines.benchmarks.paired import Ratio, Seconds, Side, alternate, take_turns
+from pipelines.benchmarks.results import Result, at_least
+
+BACKBONES = ("resnet18", "densenet121")
+BATCH = 16
+PATIENCE = 300.0  # seconds that processes wait for one another, first steps included
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One backbone's measurement; `steps` is how many a side makes in its turn."""
+
+    backbone: str
+    size: int
+    pixels: int
+    folder: Path
+    rounds: int
+    steps: int
+    loader_rounds: int
+    loader_steps: int
+
+    @property
+    def rows(self) -> int:
+        """Images of the epoch in which the trainer makes its rounds."""
+        return (self.rounds + 1) * self.steps * BATCH
+
+
+def measure(folder: Path, backbones: tuple[str, ...] = BACKBONES, size: int = 128, pixels: int = PIXELS, rounds: int = 24) -> list[Result]:
+    results = []
+    for backbone in backbones:
+        plan = Plan(backbone, size, pixels, folder, rounds, steps=2, loader_rounds=max(rounds // 4, 1), loader_steps=4)
+        filled(folder / f"training-{size}", repeated(drawn_images(folder, pixels), plan.rows), size)
+        results += compare(plan, side_by_side(plan))
+    return results
+
+
+def compare(plan: Plan, seconds: dict[str, Seconds]) -> list[Result]:
+    share = Ratio.of(seconds["bare"], seconds["trainer"])
+    control = Ratio.of(seconds["bare"], seconds["control"])
+    rate = BATCH * plan.steps * cores() / np.median(seconds["trainer"])
+    precision = resolve_precision("auto", CPU)
+    note = f"{rate:.0f} images/s by {cores()} processes at once, each on one core in {precision}; checkpoints not counted"
+    name = f"{plan.backbone} {plan.size} px, speed"
+    loaders = [
+        Result(f"{name}: PNG DataLoader, {side} / bare loop", str(Ratio.of(seconds["bare beside"], seconds[side])))
+        for side in ("no worker", "one worker")
+    ]
+    return [at_least(0.97, f"{name}: trainer / bare loop", share, control, note), *loaders]
+
+
+def side_by_side(plan: Plan) -> dict[str, Seconds]:
+    """The seconds of each side, the rounds of all processes in a row."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(cores(), context) as pool:
+        barrier = manager.Barrier(cores(), timeout=PATIENCE)
+        waiting = [pool.submit(one_process, plan, slot, barrier.wait) for slot in range(cores())]
+        found = [future.result() for future in waiting]
+    return {side: np.concatenate([seconds[side] for seconds in found]) for side in found[0]}
+
+
+def one_process(plan: Plan, slot: int, meet: Callable[[], Any]) -> dict[str, Seconds]:
+    """All rounds of one process; only that of slot 0 shows a bar."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    experiment = Experiment(
+        model=plan.backbone, backbone=plan.backbone, weights="scratch", size=plan.size,
+        train=Training(epochs=1, batch_size=BATCH),
+    )  # fmt: skip
+    images = open_cache(plan.folder / f"training-{plan.size}").images
+    labels = label_table()[: len(images)]
+    data = FoldData(images, labels, np.arange(len(images)), (0, 1, 2, 3))
+    bare, control = BareLoop(experiment, data), BareLoop(experiment, data)
+    memory = cycle(batches_in_memory(bare.model, data, BATCH))
+    files = list(repeated(drawn_images(plan.folder, plan.pixels), len(images)).values())
+    decoding = DecodedImages(files, labels, plan.size)
+    no_worker, one_worker = (loader(decoding, BATCH, plan.loader_steps + 1, workers) for workers in (0, 1))
+
+    def together(work: Callable[[], float]) -> Side:
+        return lambda: (meet(), work())[1]
+
+    def beside(loop: BareLoop, steps: int) -> Side:
+        return together(lambda: loop.seconds(loop.model.backbone, memory, steps))
+
+    with redirect_stderr(sys.stderr if slot == 0 else StringIO()):
+        others = {"bare": beside(bare, plan.steps), "control": beside(control, plan.steps)}
+        seconds = alternate_with_trainer(experiment, data, plan, slot, others, meet)
+        return seconds | alternate(
+            {
+                "bare beside": beside(bare, plan.loader_steps),
+                "no worker": together(lambda: control.seconds(control.model, iter(no_worker), plan.loader_steps)),
+                "one worker": together(lambda: control.seconds(control.model, iter(one_worker), plan.loader_steps)),
+            },
+            plan.loader_rounds,
+            f"{plan.backbone}, DataLoader",
+        )
+
+
+def alternate_with_trainer(
+    experiment: Experiment, data: FoldData, plan: Plan, slot: int, others: Mapping[str, Side], meet: Callable[[], Any]
+) -> dict[str, Seconds]:
+    """As `alternate`, with the unchanged trainer as the first side of every round."""
+    seconds: dict[str, list[float]] = {name: [] for name in ("trainer", *others)}
+    done, others_run, started = 0, False, perf_counter()
+    bar = LogBar(total=plan.rounds + 1, desc=f"{plan.backbone}, trainer", unit="round")
+
+    def after_step(*_: object) -> None:
+        nonlocal done, others_run, started
+        if others_run:  # their optimizers call this too
+            return
+        done += 1
+        if done % plan.steps == 0:
+            seconds["trainer"].append(perf_counter() - started)
+            others_run = True
+            take_turns(others, done // plan.steps, seconds)
+            others_run = False
+            bar.update()
+            meet()
+            started = perf_counter()
+
+    hook = register_optimizer_step_post_hook(after_step)
+    try:
+        with bar, redirect_stderr(StringIO()):  # the trainer's own bar would count the others' time
+            train(experiment, 0, data, CPU, plan.folder / f"{plan.backbone}-{slot}.pt", "bench", float("inf"), slot)
+    finally:
+        hook.remove()
+    return {name: np.array(values[1:]) for name, values in seconds.items()}

@@ -1,0 +1,34 @@
+"""What every command shares: the arguments they have in common, and errors on one line with exit code 2."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from comp.errors import CompError
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser with --competition; `description` is the module's docstring."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--competition", default="practice", metavar="NAME", help="a YAML of configs/competitions (default: practice)")
+    return made
+
+
+def run(command: Callable[[], None]) -> None:
+    """Run `command`; a user's mistake is one line and exit code 2, Ctrl-C exit code 130."""
+    try:
+        command()
+    except CompError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where this one was", file=sys.stderr)
+        sys.exit(130)
+
+
+def say(line: str) -> None:
+    """A line for the person watching, above progress bars where there are any."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stdout)
+    sys.stdout.flush()

@@ -1,0 +1,83 @@
+"""Split the train images into folds: multilabel-stratified, near-duplicates and groups together.
+
+Writes oof/<competition>/folds.csv once; everything that is trained or stacked reads it. Prints the balance table.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.command import parser, run, say
+
+if TYPE_CHECKING:
+    from comp.competition import Competition
+    from comp.folds import Folds
+    from comp.paths import Paths
+
+DUPLICATE_SIZE = 128  # pixels at which near-duplicates are looked for
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--file", type=Path, metavar="CSV", help="take this fold map (id, fold, group) instead of making one")
+    options = arguments.parse_args()
+
+    from comp.competition import load_competition, read_train
+    from comp.errors import FoldError
+    from comp.folds import Folds, balance_table
+    from comp.paths import Paths
+
+    competition, paths = load_competition(options.competition), Paths(options.competition)
+    if options.file:
+        if paths.folds().exists():
+            raise FoldError(f"{paths.folds()} exists", "remove it (and predictions made with it) to take another fold map")
+        ids, _ = read_train(competition, paths)
+        given = Folds.read(options.file)
+        given.check_ids(ids)
+        given.write(paths.folds())
+    elif paths.folds().exists():
+        say(f"{paths.folds()} exists and stays; remove it (and predictions made with it) to split anew")
+    folds = ensure_folds(competition, paths)
+    ids, labels = read_train(competition, paths)
+    say(balance_table(folds.in_order(ids), labels, competition.labels.names))
+
+
+def ensure_folds(competition: "Competition", paths: "Paths") -> "Folds":
+    """The competition's fold map; made, with a line that says so, where it is missing.
+
+    Raises:
+        FoldError: the present map is not of the train table's ids, or none can be made.
+    """
+    from comp.competition import read_groups, read_train
+    from comp.folds import Folds, assign
+
+    ids, labels = read_train(competition, paths)
+    if paths.folds().exists():
+        folds = Folds.read(paths.folds())
+        folds.check_ids(ids)
+        return folds
+    plan = competition.folds
+    say(f"making {paths.folds()}: {plan.count} folds of {len(ids)} images")
+    components = near_duplicates(competition, paths, ids) if plan.duplicates and competition.images else None
+    groups = read_groups(competition, paths, ids)
+    folds = assign(
+        ids, labels, count=plan.count, groups=groups, components=components, overlap=plan.overlap, holdout=plan.holdout, seed=plan.seed
+    )
+    folds.write(paths.folds())
+    return folds
+
+
+def near_duplicates(competition: "Competition", paths: "Paths", ids: tuple[str, ...]) -> list[str]:
+    """The near-duplicate component of each train image; the pairs are written beside the cache."""
+    from comp.data.duplicates import components, find_duplicates
+    from comp.files import write_text
+    from pipelines.cache import prepare_cache
+
+    cache = prepare_cache(competition, paths, "train", DUPLICATE_SIZE)
+    pairs = find_duplicates(cache.images, cache.ids)
+    write_text(paths.duplicates(), pairs.to_csv(index=False))
+    say(f"near-duplicates: {len(pairs)} pairs, which will share folds, listed in {paths.duplicates()}")
+    return components(ids, pairs)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,234 @@
+"""`python -m pipelines.bench`: the pairing against durations that are known, and both sides of each comparison against each other."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from comp.cuts import best_thresholds
+from comp.data.torch_data import TrainBatches
+from comp.experiment import Experiment, Training
+from comp.labels import LabelSpace
+from comp.metrics import macro_f1
+from comp.parts import build
+from comp.trainers.torch_trainer import FoldData, train
+from pipelines.benchmarks import folds, thresholds
+from pipelines.benchmarks.bare import CPU, BareLoop, batches_in_memory
+from pipelines.benchmarks.decoding import DecodedImages, loader
+from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
+from pipelines.benchmarks.memory import anonymous_memory
+from pipelines.benchmarks.paired import Ratio, alternate, timed
+from pipelines.benchmarks.results import Result, at_least, at_most, table
+from pipelines.benchmarks.training import Plan, one_process
+
+ROOT = Path(__file__).parents[2]
+ROWS = 48
+EXPERIMENT = Experiment(
+    model="tiny", backbone="test_resnet", weights="scratch", size=32, train=Training(epochs=1, batch_size=16, precision="fp32")
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data() -> FoldData:
+    images = np.random.default_rng(0).integers(0, 256, (ROWS, 32, 32, 4), dtype=np.uint8)
+    return FoldData(images, label_table(ROWS), np.arange(ROWS), (0, 1, 2, 3))
+
+
+def test_what_slows_the_whole_machine_leaves_the_ratio_alone():
+    slowdown = itertools.count(1.0, 0.5)  # twenty times slower at the end than at the start
+
+    def round_of(seconds: float) -> Callable[[], float]:
+        rounds = iter([seconds * next(speeds) for _ in range(41)])
+        return lambda: next(rounds)
+
+    values = [next(slowdown) for _ in range(41)]
+    speeds = iter(values * 2)
+    seconds = alternate({"slow": round_of(3.0), "fast": round_of(1.5)}, 40, "test")
+    np.testing.assert_allclose(seconds["slow"], 3.0 * np.array(values[1:]))  # without the round that warms up
+    ratio = Ratio.of(seconds["slow"], seconds["fast"])
+    assert (ratio.median, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
+
+
+def test_every_side_stands_in_every_place_of_a_round():
+    calls = []
+    sides = {name: (lambda name=name: (calls.append(name), 1.0)[1]) for name in "abc"}
+    alternate(sides, 5, "test")
+    assert ["".join(calls[start : start + 3]) for start in range(0, 18, 3)] == ["abc", "bca", "cab", "abc", "bca", "cab"]
+
+
+def test_a_timed_side_counts_all_of_its_work():
+    now = [10.0]
+
+    def work() -> None:
+        now[0] += 2.5
+
+    side = timed(work, clock=lambda: now[0])
+    assert [side(), side()] == [2.5, 2.5]
+
+
+def test_one_outlier_moves_neither_median_nor_interval_far():
+    generator = np.random.default_rng(0)
+    denominator = np.full(51, 1.0)
+    numerator = 1.2 + 0.02 * generator.standard_normal(51)
+    numerator[3] = 90.0
+    ratio = Ratio.of(numerator, denominator)
+    assert ratio.median == np.median(numerator)
+    assert 1.18 < ratio.low < ratio.median < ratio.high < 1.22
+
+
+def test_the_interval_holds_the_true_median_as_often_as_it_says():
+    generator = np.random.default_rng(1)
+    found = [Ratio.of(generator.lognormal(0, 0.1, 25), np.ones(25)) for _ in range(300)]
+    assert 0.91 < np.mean([ratio.low <= 1 <= ratio.high for ratio in found]) < 0.99
+
+
+def test_the_table_says_what_is_reached_and_what_is_not():
+    same = Ratio(1.0, 0.99, 1.01)
+    half = Ratio(0.5, 0.4, 0.6)
+    lines = table([at_least(0.97, "good", same, same, "a note"), at_most(0.4, "bad", half, same, ""), Result("peer", "0.8")]).splitlines()
+    assert " ".join(lines[1].split()) == "good 1.000 (0.990 to 1.010) 1.000 (0.990 to 1.010) >= 0.97 yes"
+    assert lines[2].endswith("<= 0.4   NO")
+    assert lines[3].split() == ["peer", "0.8"]
+    assert "good: a note" in lines
+    assert lines[-1] == "NOT reached: bad"
+    assert table([at_least(0.97, "good", same, same, "")]).endswith("1 of 1 limits reached")
+
+
+def test_classes_are_about_as_frequent_as_in_the_competition():
+    if "HPA_SHARED" not in os.environ:
+        pytest.skip("HPA_SHARED is not set: no real train.csv")
+    path = Path(os.environ["HPA_SHARED"], "hpa-tables", "train.csv")
+    real = pd.read_csv(path)
+    counts = LabelSpace.numbered([f"c{number}" for number in range(28)]).multi_hot(real["Target"], real["Id"].tolist(), str(path)).sum(0)
+    ours = label_table()
+    assert ours.shape == (len(real), 28)
+    assert (ours.sum(0) > 0).all()
+    np.testing.assert_allclose(ours.sum(0)[counts > 100], counts[counts > 100], rtol=0.5)
+    assert np.median(abs(ours.sum(0) / counts - 1)) < 0.15
+
+
+def test_both_threshold_searches_reach_the_same_score():
+    labels = label_table(3_000)
+    labels = labels[:, labels.any(axis=0)]  # scikit-learn warns of empty classes
+    scores = thresholds.drawn_scores(labels)
+    ours, theirs = (macro_f1(labels, scores >= find(scores, labels)) for find in (best_thresholds, thresholds.theirs))
+    assert ours == pytest.approx(theirs, abs=1e-12)
+    assert ours > macro_f1(labels, scores >= 0) + 0.01
+
+
+def test_both_fold_maps_split_the_rows_and_ours_is_as_balanced():
+    labels = label_table(3_000)
+    ours, theirs = folds.ours([f"{row:08d}" for row in range(3_000)], labels), folds.theirs(labels)
+    assert set(ours) == set(theirs) == set(range(folds.COUNT))
+    assert folds.worst_miss(labels, ours) <= folds.worst_miss(labels, theirs)
+    uneven = np.zeros((10, 1), bool)
+    uneven[:5] = True
+    assert folds.worst_miss(uneven, np.repeat(np.arange(5), 2)) == 1.0  # counts 2, 2, 1, 0, 0 around a share of 1
+
+
+def test_the_bare_loop_does_the_trainers_arithmetic(data, tmp_path):
+    trained = train(EXPERIMENT, 0, data, CPU, tmp_path / "checkpoint.pt", "this", 60.0, 0)
+    bare = BareLoop(EXPERIMENT, data)
+    batches = TrainBatches(
+        data.images, data.labels, data.train, data.channels, 16, build("samplers", EXPERIMENT.sampler),
+        build("augmentations", EXPERIMENT.augmentation), (EXPERIMENT.seed, 0),
+    )  # fmt: skip
+    for images, labels in batches.epoch(0):
+        bare.step(bare.model, images, labels)
+    assert bare.done == bare.steps == ROWS // 16
+    for name, value in trained.model.state_dict().items():
+        torch.testing.assert_close(bare.ema.module.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_batches_in_memory_are_what_the_network_makes_of_grey_values(data):
+    bare = BareLoop(EXPERIMENT, data)
+    (images, labels), *_ = made = batches_in_memory(bare.model, data, 16)
+    assert len(made) == 3
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_array_equal(labels.bool(), data.labels[:16])
+    bare.model.eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(bare.model.backbone(images), bare.model(torch.from_numpy(data.images[:16])))
+
+
+def test_steps_take_one_batch_more_than_they_train_on(data):
+    bare = BareLoop(EXPERIMENT, data)
+    batches = iter(batches_in_memory(bare.model, data, 16))
+    assert bare.seconds(bare.model.backbone, batches, 2) > 0
+    assert bare.done == 2
+    assert next(batches, None) is None
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_loader_decodes_what_the_cache_holds(tmp_path, workers):
+    files = repeated(drawn_images(tmp_path, 64, 6), 6)
+    cache = filled(tmp_path / "cache", files, 32)
+    labels = label_table(6)
+    batches = loader(DecodedImages(list(files.values()), labels, 32), 4, 3, workers)
+    turned = {
+        np.rot90(mirrored, quarters).tobytes(): row
+        for row, image in enumerate(cache.images)
+        for mirrored in (image, image[::-1])
+        for quarters in range(4)
+    }
+    for _ in range(2):  # workers stay for the second time
+        read = list(batches)
+        assert len(read) == 3
+        for images, has in read:
+            rows = [turned[image.numpy().tobytes()] for image in images]
+            np.testing.assert_array_equal(has.bool(), labels[rows])
+
+
+def test_anonymous_memory_is_what_the_process_holds_not_what_it_maps(tmp_path):
+    np.ones(50_000_000, np.uint8).tofile(tmp_path / "file")
+    before = anonymous_memory()
+    assert np.memmap(tmp_path / "file", np.uint8, "r").sum() == 50_000_000
+    mapped = anonymous_memory()
+    held = np.ones(50_000_000, np.uint8)
+    assert anonymous_memory() - mapped > 45_000_000 > held.nbytes / 2
+    assert mapped - before < 10_000_000
+
+
+def test_all_sides_of_the_training_measurement_take_their_turns(tmp_path):
+    plan = Plan("test_resnet", 32, 64, tmp_path, rounds=3, steps=2, loader_rounds=2, loader_steps=1)
+    filled(tmp_path / "training-32", repeated(drawn_images(tmp_path, 64), plan.rows), 32)
+    met = []
+    seconds = one_process(plan, 1, lambda: met.append(1))
+    assert {side: len(values) for side, values in seconds.items()} == {
+        "trainer": 3, "bare": 3, "control": 3, "bare beside": 2, "no worker": 2, "one worker": 2,
+    }  # fmt: skip
+    assert all((values > 0).all() for values in seconds.values())
+    assert len(met) == 4 * 3 + 3 * 3  # before every side's turn, those of the first rounds included
+
+
+def bench(*arguments: str, temporary: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    command = [sys.executable, "-m", "pipelines.bench", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_command_prints_the_table_and_leaves_nothing_behind(tmp_path):
+    ended = bench("--only", "thresholds", temporary=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "measuring thresholds" in ended.stdout
+    assert "precision_recall_curve" in ended.stdout
+    assert "limits reached" in ended.stdout or "NOT reached" in ended.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_measurement_is_refused(tmp_path):
+    ended = bench("--only", "coffee", temporary=tmp_path)
+    assert ended.returncode == 2
+    assert "folds" in ended.stderr.splitlines()[-1]

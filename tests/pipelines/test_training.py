@@ -1,0 +1,153 @@
+"""Folds as a user trains them: made whole, made again, killed, and refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from comp.predictions import join_folds, read_predictions
+
+
+def fold(project, number=0, model="tiny", *more):
+    return project.call("fold", "--competition", "tiny", "--model", model, "--fold", str(number), *more)
+
+
+def test_one_fold_makes_what_is_missing_and_writes_the_contract(project):
+    ended = project.type("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0")
+    assert ended.returncode == 0, ended.stderr
+    assert "making oof/tiny/folds.csv: 3 folds of 36 images" in ended.stdout
+    assert "making data/tiny.cache/train-32" in ended.stdout
+    folder = project.root / "oof/tiny/tiny"
+    out_of_fold, test = read_predictions(folder / "fold-0.parquet"), read_predictions(folder / "test-0.parquet")
+    folds = dict(line.split(",")[:2] for line in (project.root / "oof/tiny/folds.csv").read_text().splitlines()[1:])
+    assert sorted(out_of_fold.ids) == sorted(name for name, number in folds.items() if number == "0")
+    assert (out_of_fold.fold == 0).all()
+    assert (test.fold == -1).all()
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+    assert out_of_fold.provenance.classes == ("round", "bright", "striped")
+    assert json.loads((folder / "run-0.json").read_text())["loss_by_epoch"]
+    assert not (project.root / "runs/tiny/tiny/fold-0/checkpoint.pt").exists()
+
+    again = fold(project)
+    assert "tiny fold 0: complete, nothing to do" in again.stdout
+
+
+def test_all_folds_side_by_side_cover_every_image_once_and_equal_those_trained_alone(project):
+    ended = project.type("models", "--competition", "tiny", "--models", "tiny", "--workers", "2")
+    assert ended.returncode == 0, ended.stderr
+    folder = project.root / "oof/tiny/tiny"
+    files = sorted(folder.glob("fold-*.parquet"))
+    ids = [line.split(",")[0] for line in (project.root / "data/tiny/train.csv").read_text().splitlines()[1:]]
+    assert join_folds([read_predictions(file) for file in files], ids).ids == tuple(ids)
+    before = files[1].read_bytes()
+    files[1].unlink()
+    assert fold(project, 1).returncode == 0
+    assert files[1].read_bytes() == before
+
+
+KILL_TEN_TIMES = """
+import os, random, signal, time
+from pathlib import Path
+from pipelines.training import Request, prepare, train_fold
+import comp.trainers.torch_trainer  # once, before the processes that are killed branch off
+
+request = Request("tiny", "tiny", 0, "train.epochs=40", checkpoint_minutes=0)
+prepare([request])
+checkpoint, generator = Path("runs/tiny/tiny/fold-0/checkpoint.pt"), random.Random(0)
+for kill in range(11):
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    child = os.fork()
+    if child == 0:
+        train_fold(request)
+        os._exit(0)
+    if kill == 10:
+        assert os.waitpid(child, 0)[1] == 0
+        break
+    if kill % 3:  # every third dies wherever it is, the others after they went on with the training
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+            time.sleep(0.005)
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended before it was killed"
+    time.sleep(generator.uniform(0, 0.25))
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert not Path("oof/tiny/tiny/fold-0.parquet").exists()
+print("killed ten times")
+"""
+
+
+def test_killed_at_ten_random_moments_and_started_again_it_ends_with_the_same_bytes(project):
+    assert fold(project, 0, "tiny", "--set", "train.epochs=40").returncode == 0
+    folder = project.root / "oof/tiny/tiny"
+    expected = {name: (folder / name).read_bytes() for name in ("fold-0.parquet", "test-0.parquet")}
+    shutil.rmtree(folder)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILL_TEN_TIMES], cwd=project.root, env=project.environment(), text=True, capture_output=True, check=False
+    )
+    assert ended.stdout.endswith("killed ten times\n"), ended.stderr
+    assert {name: (folder / name).read_bytes() for name in expected} == expected
+
+
+def test_a_fold_that_is_being_trained_is_not_trained_twice(project):
+    assert project.type("folds", "--competition", "tiny").returncode == 0
+    lock = project.root / "runs/tiny/tiny/fold-0/lock"
+    holder = subprocess.Popen(
+        project.command("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0", "--set", "train.epochs=2000"),
+        cwd=project.root, env=project.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while not (lock.exists() and lock.read_text()):
+            assert holder.poll() is None
+            time.sleep(0.05)
+        assert f"is held by training of tiny fold 0 (process {holder.pid})" in project.refused(fold(project))
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
+    assert fold(project).returncode == 0
+    path = project.root / "oof/tiny/tiny/fold-0.parquet"
+    first = path.read_bytes()
+    changed = fold(project, 0, "tiny", "--set", "train.epochs=4")
+    assert "nothing to do" not in changed.stdout
+    assert path.read_bytes() != first
+    path.write_bytes(path.read_bytes()[:100])
+    assert "training again" in fold(project, 0, "tiny", "--set", "train.epochs=4").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "tiny", "--fold", "3"), "there is no fold 3: folds are 0 to 2"),
+        (("--model", "tiny", "--fold", "-1"), "there is no fold -1: folds are 0 to 2"),
+        (("--model", "net", "--fold", "0"), "there is no configs/models/net.yaml: choose one of: densenet121"),
+        (("--model", "tiny", "--fold", "0", "--set", "backbone=resnet35"), "timm has no backbone 'resnet35': near it: "),
+        (("--model", "tiny", "--fold", "0", "--set", "train.epoch=2"), "unknown key 'train.epoch': did you mean 'epochs'?"),
+        (("--model", "tiny", "--fold", "0", "--set", "channels=[red,ultraviolet]"), "there is no channel 'ultraviolet'"),
+        (("--model", "tiny", "--fold", "0", "--set", "loss.name=fokal"), "losses: there is no 'fokal'"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(project, arguments, message):
+    line = project.refused(project.call("fold", "--competition", "tiny", *arguments))
+    assert message in line
+    assert not (project.root / "oof/tiny/tiny").exists()
+
+
+def test_an_image_that_is_truncated_or_missing_stops_training_by_name(project):
+    damaged = project.root / "data/tiny/train/image-03_green.png"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2])
+    assert "image-03_green.png" in project.refused(fold(project))
+    damaged.unlink()
+    assert "image-03_green.png is missing" in project.refused(fold(project))
+    damaged.write_bytes(whole)
+    assert fold(project).returncode == 0
+
+
+def test_one_channel_or_three_train_as_well(project):
+    for channels in ("[green]", "[red,green,blue]"):
+        ended = fold(project, 0, "tiny", "--set", f"channels={channels}")
+        assert ended.returncode == 0, ended.stderr

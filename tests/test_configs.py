@@ -1,0 +1,53 @@
+"""Every YAML that is shipped loads, builds and opens with the command that runs it."""
+
+import pytest
+
+from comp import parts
+from comp.competition import load_competition
+from comp.experiment import load_experiment
+from comp.models.backbone import refuse_unknown_backbone
+from comp.schema import parse, read_yaml
+from comp.stacking import Recipe
+from tests.conftest import REPOSITORY
+
+MODELS = sorted(path.stem for path in (REPOSITORY / "configs/models").glob("*.yaml"))
+COMPETITIONS = sorted(path.stem for path in (REPOSITORY / "configs/competitions").glob("*.yaml"))
+STACKS = sorted((REPOSITORY / "configs/stacks").glob("*.yaml"))
+FIRST_LINE = {"models": "# make model MODEL=", "competitions": "# make ", "stacks": "# make stack"}
+
+
+def test_the_promised_configs_are_there():
+    assert {"densenet121", "resnet34", "resnet50", "efficientnet-lite0"} <= set(MODELS)
+    assert {"hpa", "practice"} <= set(COMPETITIONS)
+    assert STACKS
+
+
+@pytest.mark.parametrize("kind", FIRST_LINE)
+def test_every_config_opens_with_its_command(kind):
+    for path in (REPOSITORY / "configs" / kind).glob("*.yaml"):
+        assert path.read_text().startswith(FIRST_LINE[kind]), path
+
+
+@pytest.mark.parametrize("competition", COMPETITIONS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_fits_every_competition(model, competition):
+    experiment = load_experiment(model, load_competition(competition, REPOSITORY), root=REPOSITORY)
+    refuse_unknown_backbone(experiment)
+    for kind, spec in (("losses", experiment.loss), ("samplers", experiment.sampler), ("augmentations", experiment.augmentation)):
+        assert parts.build(kind, spec)
+
+
+@pytest.mark.parametrize("path", STACKS, ids=lambda path: path.stem)
+def test_every_stack_builds(path):
+    recipe = parse(Recipe, read_yaml(path), str(path))
+    for spec in recipe.blenders:
+        assert parts.build("blenders", spec)
+    for spec in recipe.thresholds:
+        assert parts.build("thresholds", spec)
+
+
+def test_practice_and_hpa_have_the_same_classes():
+    practice, hpa = (load_competition(name, REPOSITORY) for name in ("practice", "hpa"))
+    assert practice.classes == hpa.classes
+    assert len(hpa.classes) == 28
+    assert set(practice.models) <= set(MODELS)

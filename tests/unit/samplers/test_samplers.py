@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from comp import parts
+
+LABELS = np.zeros((1000, 2), bool)
+LABELS[:, 0] = True
+LABELS[:10, 1] = True
+
+
+@pytest.mark.parametrize("name", parts.names("samplers"))
+def test_every_sampler_repeats_itself_by_seed_and_keeps_its_length(name):
+    order = parts.build("samplers", {"name": name})
+    first, again, other = (order(LABELS, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert len(first) == len(other)
+    assert not np.array_equal(first, other)
+    assert set(first) <= set(range(1000))
+
+
+def test_shuffle_takes_every_row_once():
+    order = parts.build("samplers", {"name": "shuffle"})(LABELS, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.sort(order), np.arange(1000))
+
+
+@pytest.mark.parametrize(("options", "factor"), [({"power": 0.5}, 10), ({"power": 0.5, "most": 4}, 4), ({"power": 0}, 1)])
+def test_rare_rows_come_as_often_as_their_weight_says(options, factor):
+    sampler = parts.build("samplers", {"name": "rare", **options})
+    drawn = np.concatenate([sampler(LABELS, np.random.default_rng(seed)) for seed in range(50)])
+    rare_per_row, usual_per_row = (drawn < 10).sum() / 10, (drawn >= 10).sum() / 990
+    assert rare_per_row / usual_per_row == pytest.approx(factor, rel=0.15)
+
+
+def test_rows_without_labels_are_drawn_too():
+    labels = np.zeros((4, 3), bool)
+    assert len(parts.build("samplers", {"name": "rare"})(labels, np.random.default_rng(0))) == 4

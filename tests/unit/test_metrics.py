@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from comp.metrics import logit, macro_f1, per_class_f1, sigmoid
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_f1_is_scikit_learns(seed):
+    generator = np.random.default_rng(seed)
+    labels, decisions = generator.random((2, 40, 9)) < 0.2
+    labels[:, 0] = decisions[:, 1] = False  # a class without an image, one never predicted
+    labels[:, 2] = decisions[:, 2] = False  # and one with neither
+    np.testing.assert_allclose(per_class_f1(labels, decisions), f1_score(labels, decisions, average=None, zero_division=0))
+    assert macro_f1(labels, decisions) == pytest.approx(f1_score(labels, decisions, average="macro", zero_division=0))
+
+
+def test_the_last_class_alone_does_not_decide():
+    labels = np.array([[1, 0], [1, 0]], bool)
+    assert macro_f1(labels, labels) == 0.5
+
+
+def test_logit_inverts_sigmoid_and_clips():
+    logits = np.array([-15.0, -1.0, 0.0, 2.5, 15.0])
+    np.testing.assert_allclose(logit(sigmoid(logits)), logits, rtol=1e-6)
+    np.testing.assert_array_equal(logit(np.array([0.0, 1.0])), [-16, 16])
+    assert sigmoid(np.array([-1000.0, 1000.0])).tolist() == [0, 1]

@@ -1,0 +1,104 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from comp.errors import PredictionError
+from comp.predictions import Predictions, Provenance, data_fingerprint, join_folds, mean_of_folds, read_predictions, refuse_other_folds
+
+CLASSES = ("a", "b", "c")
+
+
+def make(ids, fold=0, number=None, **changes):
+    logits = np.random.default_rng(fold).normal(size=(len(ids), 3)).astype(np.float32)
+    given = {"competition": "tiny", "model": "net", "kind": "oof", "fold": fold, "classes": CLASSES, "data": "d" * 16, "folds": "f" * 16}
+    numbers = np.full(len(ids), fold if number is None else number, np.int8)
+    return Predictions(tuple(ids), numbers, logits, Provenance(**{**given, **changes}))
+
+
+def test_a_file_comes_back_whole_and_equal_runs_give_equal_bytes(tmp_path):
+    made = make(["x", "y", "007"])
+    made.write(tmp_path / "one.parquet")
+    make(["x", "y", "007"]).write(tmp_path / "two.parquet")
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+    found = read_predictions(tmp_path / "one.parquet")
+    assert found.ids == made.ids
+    assert found.provenance == made.provenance
+    np.testing.assert_array_equal(found.logits, made.logits)
+    table = pq.read_table(tmp_path / "one.parquet")
+    assert table.column_names == ["id", "fold", "z00", "z01", "z02"]
+    assert [str(field.type) for field in table.schema] == ["string", "int8", "float", "float", "float"]
+    assert json.loads(table.schema.metadata[b"comp"])["model"] == "net"
+
+
+def test_folds_join_by_id_whatever_their_order():
+    first, second = make(["x", "y"], 0), make(["z", "w"], 1)
+    joined = join_folds([second, first], ["w", "x", "y", "z"])
+    assert joined.fold.tolist() == [1, 0, 0, 1]
+    np.testing.assert_array_equal(joined.logits, [second.logits[1], first.logits[0], first.logits[1], second.logits[0]])
+
+
+def test_test_predictions_are_the_mean_of_the_folds_logits_joined_by_id():
+    first, second = make(["t", "u"], 0, -1, kind="test"), make(["u", "t"], 1, -1, kind="test")
+    mean = mean_of_folds([first, second], ["t", "u"])
+    np.testing.assert_allclose(mean.logits, (first.logits + second.logits[::-1]) / 2, rtol=1e-6)
+    assert mean.provenance.mean_of == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (lambda: [make(["x"], 0), make(["x", "y"], 1)], "net hold id x twice"),
+        (lambda: [make(["x"], 0)], r"net lack id y \(1 missing\)"),
+        (lambda: [make(["x", "y", "q"], 0)], "net hold the foreign id q"),
+        (lambda: [make(["x"], 0), make(["y"], 1, folds="g" * 16)], "net differ in folds"),
+        (lambda: [make(["x"], 0), make(["y"], 1, weights="scratch")], "net differ in weights"),
+    ],
+)
+def test_broken_sets_of_folds_are_refused(parts, message):
+    with pytest.raises(PredictionError, match=message):
+        join_folds(parts(), ["x", "y"])
+
+
+def test_folds_from_different_hardware_join():
+    assert join_folds([make(["x"], 0, precision="bf16 on cuda"), make(["y"], 1, precision="fp32 on cpu")], ["x", "y"]).ids == ("x", "y")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_refused_with_id_and_class(value):
+    good = make(["x", "y"])
+    logits = good.logits.copy()
+    logits[1, 2] = value
+    with pytest.raises(PredictionError, match="for id y, class 'c'"):
+        Predictions(good.ids, good.fold, logits, good.provenance)
+
+
+def test_damaged_and_foreign_files_are_refused_by_name(tmp_path):
+    path = tmp_path / "net" / "fold-0.parquet"
+    make(["x", "y"]).write(path)
+    whole = path.read_bytes()
+    for length in (0, 3, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(PredictionError, match=r"fold-0\.parquet cannot be read as Parquet"):
+            read_predictions(path)
+    path.write_bytes(whole)
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+    with pytest.raises(PredictionError, match="does not say where it came from"):
+        read_predictions(path)
+    with pytest.raises(PredictionError, match=r"there is no .*fold-1\.parquet"):
+        read_predictions(path.with_name("fold-1.parquet"))
+
+
+def test_another_fold_map_or_train_table_is_refused(tmp_path):
+    found = make(["x"]).provenance
+    refuse_other_folds(tmp_path, found, "f" * 16, "d" * 16)
+    with pytest.raises(PredictionError, match=r"another fold map .*make fold-0 COMP=tiny MODEL=net"):
+        refuse_other_folds(tmp_path, found, "g" * 16, "d" * 16)
+    with pytest.raises(PredictionError, match="another train table"):
+        refuse_other_folds(tmp_path, found, "f" * 16, "e" * 16)
+
+
+def test_the_data_fingerprint_sees_labels_and_not_the_order_of_rows():
+    labels = np.array([[1, 0], [0, 1]], bool)
+    assert data_fingerprint(["x", "y"], labels) == data_fingerprint(["y", "x"], labels[::-1]) != data_fingerprint(["y", "x"], labels)

@@ -1,0 +1,44 @@
+import pytest
+
+from comp.errors import ConfigError
+from comp.experiment import Experiment
+from comp.schema import merge, parse, parse_settings, read_yaml
+
+
+def test_merge_lays_mappings_over_each_other_and_replaces_parts():
+    base = {"train": {"epochs": 20, "lr": 1}, "loss": {"name": "focal", "gamma": 3}, "size": 512}
+    changed = merge(base, {"train": {"epochs": 2}, "loss": {"name": "bce"}})
+    assert changed == {"train": {"epochs": 2, "lr": 1}, "loss": {"name": "bce"}, "size": 512}
+    assert base["loss"] == {"name": "focal", "gamma": 3}
+
+
+def test_settings_from_the_command_line():
+    assert parse_settings("train.epochs=2 size=128 train.lr=3e-4") == {"train": {"epochs": 2, "lr": "3e-4"}, "size": 128}
+    with pytest.raises(ConfigError, match="'size' is not key=value"):
+        parse_settings("size")
+
+
+def test_a_misspelt_key_gets_the_nearest_known_one():
+    with pytest.raises(ConfigError, match=r"x\.yaml: unknown key 'train\.epoch': did you mean 'epochs'"):
+        parse(Experiment, {"model": "m", "backbone": "resnet18", "train": {"epoch": 3}}, "x.yaml")
+
+
+def test_a_number_that_yaml_reads_as_text_is_a_number():
+    experiment = parse(Experiment, {"model": "m", "backbone": "resnet18", "train": {"lr": "3e-4"}}, "x.yaml")
+    assert experiment.train.lr == 3e-4
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("size", "big"), ("size", 3), ("tta", 3), ("train", {"lr": 0}), ("train", {"precision": "fp8"})]
+)
+def test_values_that_do_not_fit_are_refused_by_name(key, value):
+    with pytest.raises(ConfigError, match=rf"x\.yaml: {key}.* does not fit"):
+        parse(Experiment, {"model": "m", "backbone": "resnet18", key: value}, "x.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1", "!!python/object/apply:os.getcwd []", ""])
+def test_files_that_are_no_plain_mapping_are_refused(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml"):
+        read_yaml(path)

@@ -1,0 +1,102 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from comp.experiment import Experiment, Training
+from comp.trainers.checkpoint import TrainingState
+from comp.trainers.torch_trainer import FoldData, learning_rate, predict, train
+
+CPU = torch.device("cpu")
+GENERATOR = np.random.default_rng(0)
+LABELS = GENERATOR.random((80, 3)) < 0.3
+IMAGES = (GENERATOR.integers(0, 60, (80, 32, 32, 4)) + 150 * LABELS[:, None, None, [0, 1, 2, 0]]).astype(np.uint8)
+DATA = FoldData(IMAGES, LABELS, np.arange(60), (0, 1, 2, 3))
+EXPERIMENT = Experiment(
+    model="tiny", backbone="test_resnet", weights="scratch", size=32, dropout=0.2, tta=2, train=Training(epochs=6, batch_size=8, lr=5e-3)
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, identity="this"):
+    return train(experiment, 0, data, CPU, checkpoint, identity, minutes, 0)
+
+
+def logits_of(trained, experiment=EXPERIMENT):
+    return predict(trained.model, experiment, IMAGES, np.arange(60, 80), (0, 1, 2, 3), CPU)
+
+
+def test_it_learns_what_is_there_to_learn(tmp_path):
+    trained = run(tmp_path / "checkpoint.pt")
+    assert trained.losses[-1] < 0.5 * trained.losses[0]
+    assert ((logits_of(trained) > 0) == LABELS[60:]).mean() > 0.9
+    assert len(trained.losses) == 6
+
+
+def test_the_schedule_warms_up_and_falls_along_half_a_cosine():
+    rates = [learning_rate(step, steps=110, warmup=10, peak=2.0) for step in range(110)]
+    np.testing.assert_allclose(rates[:10], 2.0 * np.arange(1, 11) / 10)
+    np.testing.assert_allclose(rates[10:], [1 + math.cos(math.pi * step / 100) for step in range(100)])
+    assert learning_rate(0, steps=1, warmup=0, peak=1.0) == 1.0
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", [1, 7, 8, 25, 41])
+def test_a_run_broken_off_at_any_step_ends_as_one_never_broken_off(tmp_path, monkeypatch, step):
+    whole = logits_of(run(tmp_path / "whole.pt"))
+    save = TrainingState.save
+
+    def save_and_die(self, path):
+        save(self, path)
+        if self.step == step:
+            raise Killed
+
+    monkeypatch.setattr(TrainingState, "save", save_and_die)
+    with pytest.raises(Killed):
+        run(tmp_path / "broken.pt", minutes=0)
+    monkeypatch.undo()
+    torch.manual_seed(99)  # a new process has another random state
+    np.testing.assert_array_equal(logits_of(run(tmp_path / "broken.pt")), whole)
+
+
+def test_another_runs_checkpoint_is_not_taken_over(tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    run(checkpoint, EXPERIMENT.model_copy(update={"train": Training(epochs=1, batch_size=8)}), identity="other")
+    np.testing.assert_array_equal(logits_of(run(checkpoint)), logits_of(run(tmp_path / "fresh.pt")))
+
+
+def test_prediction_is_the_mean_over_the_turned_views(tmp_path):
+    trained = run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": Training(epochs=1, batch_size=8, precision="fp32")}))
+    eight = EXPERIMENT.model_copy(update={"tta": 8, "train": Training(batch_size=8, precision="fp32")})
+    turned = [np.rot90(IMAGES[60:], k, axes=(1, 2))[:, :, ::flip] for k in range(4) for flip in (1, -1)]
+    with torch.inference_mode():
+        expected = np.mean([trained.model(torch.from_numpy(np.ascontiguousarray(images))).numpy() for images in turned], axis=0)
+    np.testing.assert_allclose(logits_of(trained, experiment=eight), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_classes_without_an_image_and_tiny_folds_do_not_break_it(tmp_path):
+    labels = np.c_[LABELS, np.zeros((80, 2), bool)]
+    trained = run(tmp_path / "checkpoint.pt", data=FoldData(IMAGES, labels, np.arange(3), (0, 1, 2, 3)))
+    assert np.isfinite(logits_of(trained)).all()
+
+
+def test_weight_averaging_follows_its_formula(tmp_path):
+    from timm.utils import ModelEmaV3
+
+    model = torch.nn.Linear(1, 1, bias=False)
+    ema = ModelEmaV3(model, decay=0.9, use_warmup=True)
+    average = None
+    for step in range(1, 30):
+        model.weight.data.fill_(step**2)
+        ema.update(model, step=step)
+        decay = min(1 - (1 + step - 1) ** (-2 / 3), 0.9)
+        average = step**2 if average is None else decay * average + (1 - decay) * step**2
+        assert ema.module.weight.item() == pytest.approx(average, rel=1e-5)
