@@ -41,6 +41,10 @@ class Images(Strict):
     @field_validator("file")
     @classmethod
     def _names_the_id(cls, value: str) -> str:
+        try:
+            value.format(id="", channel="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("the pattern may contain {id} and {channel} only") from None
         if "{id}" not in value:
             raise ValueError("the pattern must contain {id}")
         return value

@@ -61,7 +61,11 @@ class Experiment(Strict):
 def load_experiment(model: str, competition: Competition, settings: dict[str, Any] | None = None, root: Path = Path()) -> Experiment:
     """The model's YAML, then the competition's overrides, then the command line's settings."""
     path = config("models", model, root)
-    values = read_yaml(path)
-    for changes in (competition.overrides, competition.models.get(model), settings):
-        values = merge(values, changes or {})
-    return parse(Experiment, {"model": model, **values}, str(path))
+    values = {"model": model, **read_yaml(path)}
+    experiment = parse(Experiment, values, str(path))
+    in_competition = f"overrides and models.{model} of competition {competition.name}"
+    for changes, source in ((competition.overrides, in_competition), (competition.models.get(model), in_competition), (settings, "SET")):
+        if changes:
+            values = merge(values, changes)
+            experiment = parse(Experiment, values, f"{source}, laid over {path}")
+    return experiment

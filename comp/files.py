@@ -1,6 +1,7 @@
 """Files that are whole or absent: atomic writes, content hashes, locks that name their holder."""
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -28,6 +29,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` that were killed left behind; only for who holds the lock on it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,11 +9,9 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from comp.errors import ConfigError
-
-_STRICT = ConfigDict(strict=False, arbitrary_types_allowed=True)
 
 
 def names(kind: str) -> list[str]:
@@ -22,13 +20,12 @@ def names(kind: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
 
 
-def build(kind: str, spec: Mapping[str, Any], **given: Any) -> Any:
+def build(kind: str, spec: Mapping[str, Any]) -> Any:
     """Build the part that `spec` names, e.g. `build("losses", {"name": "focal", "gamma": 2})`.
 
     Args:
         kind: the package below `comp`.
         spec: `name` and options.
-        given: arguments the program supplies; a part takes those that it declares.
 
     Raises:
         ConfigError: no such part, an unknown option or a value of the wrong type.
@@ -39,15 +36,14 @@ def build(kind: str, spec: Mapping[str, Any], **given: Any) -> Any:
     if name not in known:
         raise ConfigError(f"{kind}: there is no {name!r}", f"choose one of: {', '.join(known)}")
     function: Callable[..., Any] = importlib.import_module(f"comp.{kind}.{name}").build
-    parameters = inspect.signature(function).parameters
-    takes = {key: parameter for key, parameter in parameters.items() if key not in given}
+    takes = inspect.signature(function).parameters
     described = ", ".join(str(parameter) for parameter in takes.values()) or "no options"
-    arguments = {key: value for key, value in given.items() if key in parameters}
+    arguments: dict[str, Any] = {}
     for key, value in options.items():
         if key not in takes:
             raise ConfigError(f"{kind}.{name}: unknown option {key!r}", f"it takes {described}")
         try:
-            arguments[key] = TypeAdapter(takes[key].annotation, config=_STRICT).validate_python(value)
+            arguments[key] = TypeAdapter(takes[key].annotation).validate_python(value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise ConfigError(f"{kind}.{name}: {key} = {value!r} does not fit ({reason})", f"it takes {described}") from None

@@ -13,10 +13,6 @@ class Paths:
     competition: str
     root: Path = Path()
 
-    def data(self) -> Path:
-        """Where `make data` and the practice competition put tables and images, unless the YAML says otherwise."""
-        return self.root / "data" / self.competition
-
     def downloads(self) -> Path:
         return self.root / "data" / f"{self.competition}.downloads"
 

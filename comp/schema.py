@@ -29,7 +29,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         value = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror})", "check the path") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML ({' '.join(str(error).split())})", "correct that line") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{path} holds no mapping", "write it as `key: value` lines")
@@ -77,6 +77,18 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
+    """What changed between two nested mappings, as "train.epochs=20, now 2"."""
+    found = []
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{within}{key}.")
+        elif old != new:
+            found.append(f"{within}{key}={old}, now {new}")
+    return found
+
+
 def parse_settings(text: str) -> dict[str, Any]:
     """`SET="train.epochs=2 size=128"` as nested mappings.
 
@@ -86,10 +98,18 @@ def parse_settings(text: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for word in text.split():
         key, equals, value = word.partition("=")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
         if not equals or not key:
-            raise ConfigError(f"SET: {word!r} is not key=value", 'write it as in SET="train.epochs=2 size=128"')
-        nested: Any = yaml.safe_load(value)
-        for step in reversed(key.split(".")):
-            nested = {step: nested}
-        settings = merge(settings, nested)
+            then = 'write it as in SET="train.epochs=2 channels=[red,green]", without spaces inside a value'
+            raise ConfigError(f"SET: {word!r} is not key=value", then)
+        *outer, last = key.split(".")
+        place = settings
+        for step in outer:
+            place = place.setdefault(step, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"SET: {key} and {step} exclude each other", "give one of them")
+        place[last] = parsed
     return settings

@@ -1,9 +1,9 @@
-"""Measure this toolkit against its limits and its peers, on this machine: training, cache, folds, thresholds, memory.
+"""Measure this toolkit against its limits and its peers, on this machine's CPU: training, cache, folds, thresholds, memory.
 
     python -m pipelines.bench --only folds thresholds
 
-Medians of paired measurements; the control is a side measured against itself, so its distance from 1 is the noise. It takes
-about ten minutes on two cores; whatever else runs meanwhile blurs it. All files are temporary.
+Medians of paired measurements with 95 % intervals; the control is the peer against itself, so its distance from 1 is the noise.
+It takes under ten minutes on two idle cores; whatever else runs meanwhile blurs it. All files are temporary.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> None:
     chosen = arguments.parse_args().only
     os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that train: one thread a core
 
-    from comp.data.cache_filling import cores
+    from comp.workers import cores
     from pipelines.benchmarks.results import Result, table
 
     results: list[Result] = []

@@ -10,11 +10,12 @@ import io
 
 from comp.competition import Competition, load_competition, read_test_ids, read_train
 from comp.data.cache import Cache
-from comp.data.cache_filling import Files, cores, fill_cache
+from comp.data.cache_filling import Files, fill_cache
 from comp.errors import DataError
 from comp.experiment import Experiment
 from comp.files import write_text
 from comp.paths import Paths
+from comp.workers import cores
 from pipelines.command import parser, run, say
 
 PARTS = ("train", "test")
@@ -45,7 +46,7 @@ def prepare_cache(competition: Competition, paths: Paths, part: str, size: int) 
     def announce(rows: int) -> None:
         say(f"making {folder}: reading {rows:,} of {len(files):,} images on {cores()} cores")
 
-    again = f"python -m pipelines.cache --competition {competition.name} --size {size}"
+    again = f"make data COMP={competition.name}"
     cache = fill_cache(folder, files, size, channels, again, announce)
     _say_remarks(cache)
     return cache

@@ -22,7 +22,7 @@ def run(command: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on where this one was", file=sys.stderr)
+        print("stopped; what was finished stays, and the same command goes on from there", file=sys.stderr)
         sys.exit(130)
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from comp.competition import Competition, load_competition, read_groups, read_test_ids, read_train
 from comp.data.archives import unzip
-from comp.data.cache_filling import cores, missing_files, refuse
+from comp.data.cache_filling import missing_files, refuse
 from comp.errors import ConfigError, DataError
-from comp.paths import Paths
+from comp.paths import Paths, config
 from comp.schema import parse
+from comp.workers import cores
 from pipelines.cache import PARTS, image_files, prepare_cache, usual_size
 from pipelines.command import parser, run, say
 from pipelines.kaggle_client import as_typed, client, missing_credentials, reason
@@ -110,7 +111,7 @@ def _draw(competition: Competition, folder: Path) -> None:
     from comp.practice.tables import PracticeSpec
     from comp.practice.writer import write
 
-    spec = parse(PracticeSpec, competition.practice or {}, f"practice of competition {competition.name}")
+    spec = parse(PracticeSpec, competition.practice or {}, f"{config('competitions', competition.name)}: practice")
     if not (folder / competition.tables.train).exists():
         say(f"drawing the competition {competition.name} into {folder}")
     write(folder, spec, cores())

@@ -25,8 +25,10 @@ def main() -> None:
     from comp.errors import FoldError
     from comp.folds import Folds, balance_table
     from comp.paths import Paths
+    from pipelines.data import ensure_data
 
     competition, paths = load_competition(options.competition), Paths(options.competition)
+    ensure_data(competition, paths)
     if options.file:
         if paths.folds().exists():
             raise FoldError(f"{paths.folds()} exists", "remove it (and predictions made with it) to take another fold map")
@@ -34,9 +36,10 @@ def main() -> None:
         given = Folds.read(options.file)
         given.check_ids(ids)
         given.write(paths.folds())
-    elif paths.folds().exists():
-        say(f"{paths.folds()} exists and stays; remove it (and predictions made with it) to split anew")
+    exists = not options.file and paths.folds().exists()
     folds = ensure_folds(competition, paths)
+    if exists:
+        say(f"{paths.folds()} exists and stays; remove it (and predictions made with it) to split anew")
     ids, labels = read_train(competition, paths)
     say(balance_table(folds.in_order(ids), labels, competition.labels.names))
 
@@ -48,12 +51,17 @@ def ensure_folds(competition: "Competition", paths: "Paths") -> "Folds":
         FoldError: the present map is not of the train table's ids, or none can be made.
     """
     from comp.competition import read_groups, read_train
+    from comp.errors import FoldError
     from comp.folds import Folds, assign
 
     ids, labels = read_train(competition, paths)
     if paths.folds().exists():
-        folds = Folds.read(paths.folds())
-        folds.check_ids(ids)
+        try:
+            folds = Folds.read(paths.folds())
+            folds.check_ids(ids)
+        except FoldError as error:
+            then = f"remove it and the predictions made with it, then: make folds COMP={competition.name}"
+            raise FoldError(f"{paths.folds()} does not serve: {error.what}", then) from None
         return folds
     plan = competition.folds
     say(f"making {paths.folds()}: {plan.count} folds of {len(ids)} images")

@@ -20,7 +20,8 @@ def main() -> None:
     from comp.errors import ConfigError
     from comp.paths import Paths
     from pipelines.folds import ensure_folds
-    from pipelines.training import Request, prepare, train_side_by_side
+    from pipelines.side_by_side import train_side_by_side
+    from pipelines.training import Request, prepare
 
     competition = load_competition(options.competition)
     models = options.models or list(competition.models)

@@ -26,12 +26,15 @@ def main() -> None:
     import torch
 
     from comp.competition import Tables, load_competition, read_train
-    from comp.data.cache_filling import cores, fill_cache
+    from comp.data.cache_filling import fill_cache
     from comp.experiment import load_experiment
+    from comp.metrics import mean_auroc
+    from comp.models.weights import weights_source
     from comp.paths import Paths
     from comp.practice.tables import PracticeSpec
     from comp.practice.writer import write
-    from comp.trainers.torch_trainer import FoldData, predict, train
+    from comp.trainers.torch_trainer import FoldData, Run, predict, train
+    from comp.workers import cores
 
     hpa = load_competition("hpa").model_copy(update={"data": str(given.data.resolve())})
     settings = {"size": SIZE, "train": {"epochs": EPOCHS}}
@@ -58,35 +61,24 @@ def main() -> None:
         real = fill_cache(folder / "real", real_files, SIZE, channels, again, announce).images
         order = tuple(range(len(channels)))
         data = FoldData(images, drawn_labels, np.arange(len(images)), order)
-        trained = train(experiment, 0, data, device, folder / "checkpoint.pt", "realism", 60.0, 0)
+        source = weights_source(experiment.weights, experiment.backbone)
+        trained = train(experiment, data, Run(0, device, folder / "checkpoint.pt", "realism", source, float("inf")))
         logits = predict(trained.model, experiment, real, np.arange(len(real)), order, device)
 
     columns = [column for column in range(len(hpa.labels)) if labels[:, column].sum() >= LEAST]
     for column in columns:
-        say(f"{hpa.classes[column]:<28}{labels[:, column].sum():>4} images  AUROC {auroc(labels[:, [column]], logits[:, [column]]):.3f}")
+        alone = mean_auroc(labels[:, [column]], logits[:, [column]])
+        say(f"{hpa.classes[column]:<28}{labels[:, column].sum():>4} images  AUROC {alone:.3f}")
     generator = np.random.default_rng(0)
     labels, logits = labels[:, columns], logits[:, columns]
     drawn_rows = generator.integers(len(labels), size=(RESAMPLES, len(labels)))
-    low, high = np.nanquantile([auroc(labels[rows], logits[rows]) for rows in drawn_rows], [0.025, 0.975])
-    say(f"mean AUROC over {len(columns)} labels, {len(labels)} real images: {auroc(labels, logits):.3f} ({low:.3f} to {high:.3f})")
+    low, high = np.nanquantile([mean_auroc(labels[rows], logits[rows]) for rows in drawn_rows], [0.025, 0.975])
+    found = mean_auroc(labels, logits)
+    say(f"mean AUROC over {len(columns)} labels, {len(labels)} real images: {found:.3f} ({low:.3f} to {high:.3f})")
 
 
 def announce(rows: int) -> None:
     say(f"reading {rows:,} images")
-
-
-def auroc(labels, logits) -> float:  # type: ignore[no-untyped-def]  # NumPy is imported late here
-    """Mean over the columns of (N, C) arrays in which both outcomes occur; ties count half (Mann and Whitney 1947)."""
-    import numpy as np
-    from scipy.stats import rankdata
-
-    found = []
-    for truth, score in zip(labels.T, logits.T, strict=True):
-        positives = int(truth.sum())
-        if 0 < positives < len(truth):
-            ranks = rankdata(score)[truth].sum() - positives * (positives + 1) / 2
-            found.append(ranks / (positives * (len(truth) - positives)))
-    return float(np.mean(found)) if found else float("nan")
 
 
 if __name__ == "__main__":

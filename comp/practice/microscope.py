@@ -46,7 +46,7 @@ def expose(field: Field, pictures: list[Picture], size: int, exposure: Exposure,
         if exposure.glow:
             light = (1 - exposure.glow) * light + exposure.glow * _glow(light)
         light = light * np.float32(gain / level)
-        noise = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(exposure.shot * light + exposure.read**2)
+        noise = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(exposure.shot * np.maximum(light, 0) + exposure.read**2)
         seen = light + noise * np.float32(min(finer, 1.5)) - np.float32(exposure.black)
         hot = rng.integers(0, size, (HOT_PIXELS, 2))
         seen[hot[:, 0], hot[:, 1]] += rng.uniform(6, 40, HOT_PIXELS).astype(np.float32) * np.float32(min(finer, 1.0) ** 0.5)

@@ -18,6 +18,7 @@ from comp.files import hash_file, hash_of, lock, write_json, write_text
 from comp.practice.draw import Scene, draw_field
 from comp.practice.tables import PracticeSpec, draw_tables
 from comp.progress import track
+from comp.workers import follow_parent, stop_workers
 
 CHANNELS = ("red", "green", "blue", "yellow")
 STARTED, COMPLETE = "drawing.json", "complete.json"
@@ -37,11 +38,12 @@ def write(folder: Path, spec: PracticeSpec, workers: int) -> None:
         CompError: the folder holds files that were not drawn here, or another process is drawing it.
     """
     made_by = {"spec": spec.model_dump(), "code": _code()}
-    if _reads(folder / COMPLETE) == hash_of(made_by):
+    table = draw_tables(spec)
+    pictures = [path for row in table.to_dict("records") for path in _paths(folder, row)]
+    if _reads(folder / COMPLETE) == hash_of(made_by) and all(path.is_file() for path in [*pictures, *(folder / name for name in TABLES)]):
         return
     with lock(folder.with_name(f".{folder.name}.lock"), "drawing the practice competition"):
         _prepare(folder, made_by)
-        table = draw_tables(spec)
         rows = [row for row in table.to_dict("records") if not all(_whole(path) for path in _paths(folder, row))]
         for _ in track(_drawn(folder, rows, spec.size, workers), label="drawing practice images", total=len(rows), unit="image"):
             pass
@@ -66,12 +68,12 @@ def _prepare(folder: Path, made_by: dict[Any, Any]) -> None:
     stamps = [_reads(folder / STARTED), _reads(folder / COMPLETE)]
     if stamps == [None, None] and any(folder.iterdir()):
         raise DataError(f"{folder} holds files that are not the practice competition's", "move them, or name another folder")
-    if stamps[0] != hash_of(made_by):
+    if hash_of(made_by) not in stamps:
         for name in FOLDERS:
             shutil.rmtree(folder / name, ignore_errors=True)
         for name in TABLES:
             (folder / name).unlink(missing_ok=True)
-        write_json(folder / STARTED, {"hash": hash_of(made_by), **made_by})
+    write_json(folder / STARTED, {"hash": hash_of(made_by), **made_by})
     (folder / COMPLETE).unlink(missing_ok=True)
     for name in FOLDERS:
         (folder / name).mkdir(exist_ok=True)
@@ -101,8 +103,17 @@ def _drawn(folder: Path, rows: list[dict[Any, Any]], size: int, workers: int) ->
             cv2.setNumThreads(threads)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.map(_draw, jobs, chunksize=8)
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
+        try:
+            yield from pool.map(_draw, jobs, chunksize=8)
+        except KeyboardInterrupt:
+            stop_workers()
+            raise
+
+
+def _start_worker() -> None:
+    follow_parent()
+    cv2.setNumThreads(1)
 
 
 def _draw(job: tuple[Path, dict[Any, Any], int]) -> None:

@@ -18,6 +18,7 @@ from comp.experiment import Experiment
 from comp.models.backbone import build_classifier, resolve_precision
 from comp.progress import LogBar
 from comp.trainers.checkpoint import TrainingState
+from comp.workers import cores
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,31 @@ class FoldData:
 
 
 @dataclass(frozen=True)
+class Run:
+    """One fold's training.
+
+    Attributes:
+        checkpoint: where the state is saved, and found by a run that goes on.
+        identity: hash of all that determines the result; a checkpoint with another one is not taken over.
+        weights: where the first weights come from, as `comp.models.weights.weights_source` says.
+        minutes: time between checkpoints; the last one, of the finished run, is always written.
+        position: line of the progress bar, for folds that train side by side.
+    """
+
+    fold: int
+    device: torch.device
+    checkpoint: Path
+    identity: str
+    weights: str
+    minutes: float = 5.0
+    position: int = 0
+
+
+@dataclass(frozen=True)
 class Trained:
     """A network that predicts, and how it came to be."""
 
     model: nn.Module
-    weights: str
     losses: list[float]
     images_per_second: float
 
@@ -54,38 +75,31 @@ def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def train(
-    experiment: Experiment, fold: int, data: FoldData, device: torch.device, checkpoint: Path, identity: str, minutes: float, position: int
-) -> Trained:
-    """Train one fold, from its checkpoint if that has the same `identity`, and return the averaged weights.
-
-    Args:
-        minutes: time between checkpoints; the last one, of the finished run, is always written.
-        position: line of the progress bar, for folds that train side by side.
-    """
-    settings = experiment.train
-    torch.manual_seed(experiment.seed * 1000 + fold)
+def train(experiment: Experiment, data: FoldData, run: Run) -> Trained:
+    """Train one fold, from its checkpoint if that is of this run, and return the averaged weights."""
+    settings, device = experiment.train, run.device
+    torch.manual_seed(experiment.seed * 1000 + run.fold)
     mean, deviation = channel_statistics(data.images, data.channels)
     prior = torch.from_numpy((data.labels[data.train].sum(axis=0) + 0.5) / (len(data.train) + 1)).float()
-    model, weights = build_classifier(experiment, mean, deviation, prior)
-    model = model.to(device).to(memory_format=torch.channels_last)
+    model = build_classifier(experiment, run.weights, mean, deviation, prior).to(device).to(memory_format=torch.channels_last)
     ema = ModelEmaV3(model, decay=settings.ema, use_warmup=True)
     optimizer = torch.optim.AdamW(param_groups_weight_decay(model, settings.weight_decay), lr=settings.lr, fused=True)
     loss_function = parts.build("losses", experiment.loss)
     batches = TrainBatches(
         data.images, data.labels, data.train, data.channels, settings.batch_size,
-        parts.build("samplers", experiment.sampler), parts.build("augmentations", experiment.augmentation), (experiment.seed, fold),
+        parts.build("samplers", experiment.sampler), parts.build("augmentations", experiment.augmentation), (experiment.seed, run.fold),
     )  # fmt: skip
-    state = TrainingState(identity, model, ema, optimizer, step=0, losses=[], loss_sum=torch.zeros((), device=device))
-    state.resume(checkpoint)
+    state = TrainingState(run.identity, model, ema, optimizer, step=0, losses=[], loss_sum=torch.zeros((), device=device))
+    state.resume(run.checkpoint)
 
     per_epoch = len(batches)
-    steps, warmup, first = per_epoch * settings.epochs, round(per_epoch * settings.warmup_epochs), state.step
+    steps, first = per_epoch * settings.epochs, state.step
+    warmup = min(round(per_epoch * settings.warmup_epochs), steps // 2)
     started = saved = time.monotonic()
     model.train()
-    with training_bar(experiment, fold, per_epoch, state.step, position) as bar:
+    with training_bar(experiment, run, per_epoch, state.step) as bar:
         for epoch in range(state.step // per_epoch, settings.epochs):
-            for images, labels in batches.epoch(epoch, first_step=state.step % per_epoch):
+            for images, labels in batches.epoch(epoch, state.step % per_epoch, reading_threads(device)):
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(state.step, steps, warmup, settings.lr)
                 with autocast(settings.precision, device):
@@ -103,19 +117,24 @@ def train(
                     state.end_epoch(per_epoch)
                 if bar.update(settings.batch_size):
                     bar.set_postfix_str(f"loss {state.mean_loss(per_epoch):.4f}", refresh=False)
-                if time.monotonic() - saved >= 60 * minutes:
-                    state.save(checkpoint)
+                if time.monotonic() - saved >= 60 * run.minutes:
+                    state.save(run.checkpoint)
                     saved = time.monotonic()
     if state.step > first:
-        state.save(checkpoint)
+        state.save(run.checkpoint)
     rate = (state.step - first) * settings.batch_size / max(time.monotonic() - started, 1e-9)
-    return Trained(ema.module, weights, state.losses, rate)
+    return Trained(ema.module, state.losses, rate)
 
 
-def training_bar(experiment: Experiment, fold: int, per_epoch: int, step: int, position: int) -> LogBar:
+def training_bar(experiment: Experiment, run: Run, per_epoch: int, step: int) -> LogBar:
     size, steps = experiment.train.batch_size, per_epoch * experiment.train.epochs
-    label = f"{experiment.model} fold {fold}"
-    return LogBar(desc=label, total=steps * size, initial=step * size, unit="img", position=position, leave=False)
+    label = f"{experiment.model} fold {run.fold}"
+    return LogBar(desc=label, total=steps * size, initial=step * size, unit="img", position=run.position, leave=False)
+
+
+def reading_threads(device: torch.device) -> int:
+    """One thread keeps up with a core; a GPU needs several. They change nothing but the speed."""
+    return max(min(8, cores() - 1), 1) if device.type == "cuda" else 1
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
@@ -139,7 +158,7 @@ def predict(
     def make(step: int) -> Batch:
         return torch.from_numpy(read(images, rows[step * size : (step + 1) * size], channels)), torch.empty(0)
 
-    for batch, _ in ahead(make, range(math.ceil(len(rows) / size))):
+    for batch, _ in ahead(make, range(math.ceil(len(rows) / size)), reading_threads(device)):
         batch = batch.to(device, non_blocking=True)
         with autocast(experiment.train.precision, device):
             views = [model(turn(batch, view)).float() for view in range(experiment.tta)]

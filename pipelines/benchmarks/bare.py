@@ -27,7 +27,7 @@ class BareLoop:
         self.done = 0
         torch.manual_seed(experiment.seed * 1000)
         prior = torch.from_numpy((data.labels[data.train].sum(axis=0) + 0.5) / (len(data.train) + 1)).float()
-        model, _ = build_classifier(experiment, *channel_statistics(data.images, data.channels), prior)
+        model = build_classifier(experiment, "scratch", *channel_statistics(data.images, data.channels), prior)
         self.model = model.to(memory_format=torch.channels_last).train()
         self.ema = ModelEmaV3(self.model, decay=self.settings.ema, use_warmup=True)
         self.optimizer = torch.optim.AdamW(
@@ -37,7 +37,7 @@ class BareLoop:
 
     def step(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
         """One step on a batch that `network` takes: `self.model` grey values, its backbone what is normalised already."""
-        warmup = round(self.steps * self.settings.warmup_epochs)
+        warmup = min(round(self.steps * self.settings.warmup_epochs), self.steps * self.settings.epochs // 2)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.done, self.steps, warmup, self.settings.lr)
         with autocast(self.settings.precision, CPU):

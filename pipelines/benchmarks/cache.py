@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.data.cache_filling import cores
 from comp.data.torch_data import read
+from comp.workers import cores
 from pipelines.benchmarks.decoding import decoded
 from pipelines.benchmarks.inputs import PIXELS, drawn_images, filled, repeated
 from pipelines.benchmarks.paired import Ratio, alternate, timed

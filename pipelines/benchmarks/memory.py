@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from comp.data.cache import open_cache
-from comp.data.cache_filling import cores
 from comp.errors import CompError
+from comp.workers import cores
 from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
 from pipelines.benchmarks.results import Result
 
@@ -59,7 +59,7 @@ def peak_of_training(folder: Path, epochs: int) -> int:
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
     from comp.experiment import Experiment, Training
-    from comp.trainers.torch_trainer import FoldData, train
+    from comp.trainers.torch_trainer import FoldData, Run, train
 
     torch.set_num_threads(1)
     cache = open_cache(folder)
@@ -76,7 +76,7 @@ def peak_of_training(folder: Path, epochs: int) -> int:
 
     register_optimizer_step_post_hook(after_step)
     with TemporaryDirectory() as run, redirect_stderr(StringIO()):
-        train(experiment, 0, data, torch.device("cpu"), Path(run, "checkpoint.pt"), "bench", float("inf"), 0)
+        train(experiment, data, Run(0, torch.device("cpu"), Path(run, "checkpoint.pt"), "bench", "scratch", float("inf")))
     return peak
 
 

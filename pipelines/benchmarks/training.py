@@ -23,11 +23,11 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from comp.data.cache import open_cache
-from comp.data.cache_filling import cores
 from comp.experiment import Experiment, Training
 from comp.models.backbone import resolve_precision
 from comp.progress import LogBar
-from comp.trainers.torch_trainer import FoldData, train
+from comp.trainers.torch_trainer import FoldData, Run, train
+from comp.workers import cores
 from pipelines.benchmarks.bare import CPU, BareLoop, batches_in_memory
 from pipelines.benchmarks.decoding import DecodedImages, loader
 from pipelines.benchmarks.inputs import PIXELS, drawn_images, filled, label_table, repeated
@@ -61,7 +61,7 @@ class Plan:
 def measure(folder: Path, backbones: tuple[str, ...] = BACKBONES, size: int = 128, pixels: int = PIXELS, rounds: int = 24) -> list[Result]:
     results = []
     for backbone in backbones:
-        plan = Plan(backbone, size, pixels, folder, rounds, steps=2, loader_rounds=max(rounds // 4, 1), loader_steps=4)
+        plan = Plan(backbone, size, pixels, folder, rounds, steps=2, loader_rounds=max(rounds // 6, 1), loader_steps=4)
         filled(folder / f"training-{size}", repeated(drawn_images(folder, pixels), plan.rows), size)
         results += compare(plan, side_by_side(plan))
     return results
@@ -153,7 +153,7 @@ def alternate_with_trainer(
     hook = register_optimizer_step_post_hook(after_step)
     try:
         with bar, redirect_stderr(StringIO()):  # the trainer's own bar would count the others' time
-            train(experiment, 0, data, CPU, plan.folder / f"{plan.backbone}-{slot}.pt", "bench", float("inf"), slot)
+            train(experiment, data, Run(0, CPU, plan.folder / f"{plan.backbone}-{slot}.pt", "bench", "scratch", float("inf"), slot))
     finally:
         hook.remove()
     return {name: np.array(values[1:]) for name, values in seconds.items()}

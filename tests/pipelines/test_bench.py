@@ -18,7 +18,7 @@ from comp.experiment import Experiment, Training
 from comp.labels import LabelSpace
 from comp.metrics import macro_f1
 from comp.parts import build
-from comp.trainers.torch_trainer import FoldData, train
+from comp.trainers.torch_trainer import FoldData, Run, train
 from pipelines.benchmarks import folds, thresholds
 from pipelines.benchmarks.bare import CPU, BareLoop, batches_in_memory
 from pipelines.benchmarks.decoding import DecodedImages, loader
@@ -139,7 +139,7 @@ def test_both_fold_maps_split_the_rows_and_ours_is_as_balanced():
 
 
 def test_the_bare_loop_does_the_trainers_arithmetic(data, tmp_path):
-    trained = train(EXPERIMENT, 0, data, CPU, tmp_path / "checkpoint.pt", "this", 60.0, 0)
+    trained = train(EXPERIMENT, data, Run(0, CPU, tmp_path / "checkpoint.pt", "this", "scratch"))
     bare = BareLoop(EXPERIMENT, data)
     batches = TrainBatches(
         data.images, data.labels, data.train, data.channels, 16, build("samplers", EXPERIMENT.sampler),

@@ -1,7 +1,9 @@
 """Folds as a user trains them: made whole, made again, killed, and refused."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +90,7 @@ def test_killed_at_ten_random_moments_and_started_again_it_ends_with_the_same_by
     )
     assert ended.stdout.endswith("killed ten times\n"), ended.stderr
     assert {name: (folder / name).read_bytes() for name in expected} == expected
+    assert not list(project.root.rglob("*.part"))
 
 
 def test_a_fold_that_is_being_trained_is_not_trained_twice(project):
@@ -112,7 +115,7 @@ def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
     path = project.root / "oof/tiny/tiny/fold-0.parquet"
     first = path.read_bytes()
     changed = fold(project, 0, "tiny", "--set", "train.epochs=4")
-    assert "nothing to do" not in changed.stdout
+    assert "tiny fold 0 was made with train.epochs=3, now 4; training again" in changed.stdout
     assert path.read_bytes() != first
     path.write_bytes(path.read_bytes()[:100])
     assert "training again" in fold(project, 0, "tiny", "--set", "train.epochs=4").stdout
@@ -121,13 +124,14 @@ def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--model", "tiny", "--fold", "3"), "there is no fold 3: folds are 0 to 2"),
-        (("--model", "tiny", "--fold", "-1"), "there is no fold -1: folds are 0 to 2"),
+        (("--model", "tiny", "--fold", "3"), "there is no fold 3: type make fold-0 to make fold-2"),
+        (("--model", "tiny", "--fold", "-1"), "there is no fold -1: type make fold-0 to make fold-2"),
         (("--model", "net", "--fold", "0"), "there is no configs/models/net.yaml: choose one of: densenet121"),
         (("--model", "tiny", "--fold", "0", "--set", "backbone=resnet35"), "timm has no backbone 'resnet35': near it: "),
         (("--model", "tiny", "--fold", "0", "--set", "train.epoch=2"), "unknown key 'train.epoch': did you mean 'epochs'?"),
         (("--model", "tiny", "--fold", "0", "--set", "channels=[red,ultraviolet]"), "there is no channel 'ultraviolet'"),
         (("--model", "tiny", "--fold", "0", "--set", "loss.name=fokal"), "losses: there is no 'fokal'"),
+        (("--model", "tiny", "--fold", "0", "--set", "weights=nowhere.pth"), "there is no file nowhere.pth"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(project, arguments, message):
@@ -145,6 +149,68 @@ def test_an_image_that_is_truncated_or_missing_stops_training_by_name(project):
     assert "image-03_green.png is missing" in project.refused(fold(project))
     damaged.write_bytes(whole)
     assert fold(project).returncode == 0
+
+
+def test_a_test_file_of_another_experiment_does_not_count(project):
+    assert fold(project).returncode == 0
+    folder = project.root / "oof/tiny/tiny"
+    first = (folder / "fold-0.parquet").read_bytes()
+    assert fold(project, 0, "tiny", "--set", "train.epochs=4").returncode == 0
+    (folder / "fold-0.parquet").write_bytes(first)  # as if killed between the two files
+    assert "training again" in fold(project).stdout
+    assert (folder / "fold-0.parquet").read_bytes() == first
+
+
+def test_a_misspelt_key_in_a_file_is_refused_by_the_files_name(project):
+    path = project.root / "configs/models/tiny.yaml"
+    path.write_text(path.read_text().replace("\nsize:", "\nsise:"))
+    assert "configs/models/tiny.yaml: unknown key 'sise': did you mean 'size'?" in project.refused(fold(project))
+    path = project.root / "configs/competitions/tiny.yaml"
+    path.write_text(path.read_text() + "overrides: {trian: {epochs: 1}}\n")
+    assert "unknown key 'trian'" in project.refused(fold(project, 0, "small"))
+    assert "of competition tiny" in project.refused(fold(project, 0, "small"))
+    path.write_text(path.read_text() + "flods: {count: 3}\n")
+    assert "configs/competitions/tiny.yaml: unknown key 'flods': did you mean 'folds'?" in project.refused(fold(project))
+
+
+def test_a_fold_map_of_another_train_table_says_how_to_go_on(project):
+    assert project.call("folds", "--competition", "tiny").returncode == 0
+    table = project.root / "data/tiny/train.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-1]) + "\n")
+    for command in (("fold", "--model", "tiny", "--fold", "0"), ("folds",)):
+        line = project.refused(project.call(command[0], "--competition", "tiny", *command[1:]))
+        assert "oof/tiny/folds.csv does not serve" in line
+        assert "remove it and the predictions made with it, then: make folds COMP=tiny" in line
+    (project.root / "oof/tiny/folds.csv").unlink()
+    assert project.call("folds", "--competition", "tiny").returncode == 0
+
+
+def test_ctrl_c_ends_all_workers_at_once(project):
+    process = subprocess.Popen(
+        project.command("models", "--competition", "tiny", "--models", "tiny", "small", "--workers", "2", "--set", "train.epochs=3000"),
+        cwd=project.root, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    locks = [project.root / f"runs/tiny/tiny/fold-{number}/lock" for number in (0, 1)]
+    while not all(lock.exists() and lock.read_text() for lock in locks):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    deadline = time.monotonic() + 10
+    while is_there(process.pid):
+        assert time.monotonic() < deadline, "workers are left"
+        time.sleep(0.05)
+
+
+def is_there(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_one_channel_or_three_train_as_well(project):

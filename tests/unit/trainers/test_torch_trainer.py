@@ -6,7 +6,7 @@ import torch
 
 from comp.experiment import Experiment, Training
 from comp.trainers.checkpoint import TrainingState
-from comp.trainers.torch_trainer import FoldData, learning_rate, predict, train
+from comp.trainers.torch_trainer import FoldData, Run, learning_rate, predict, train
 
 CPU = torch.device("cpu")
 GENERATOR = np.random.default_rng(0)
@@ -23,8 +23,8 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, identity="this"):
-    return train(experiment, 0, data, CPU, checkpoint, identity, minutes, 0)
+def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, identity="this", device=CPU):
+    return train(experiment, data, Run(0, device, checkpoint, identity, "scratch", minutes))
 
 
 def logits_of(trained, experiment=EXPERIMENT):
@@ -67,6 +67,16 @@ def test_a_run_broken_off_at_any_step_ends_as_one_never_broken_off(tmp_path, mon
     np.testing.assert_array_equal(logits_of(run(tmp_path / "broken.pt")), whole)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_it_learns_goes_on_and_predicts(tmp_path):
+    device = torch.device("cuda", torch.cuda.current_device())
+    run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": Training(epochs=3, batch_size=8)}), device=device)
+    trained = run(tmp_path / "checkpoint.pt", device=device)  # the same identity: it goes on from three epochs to six
+    assert len(trained.losses) == 6
+    logits = predict(trained.model, EXPERIMENT, IMAGES, np.arange(60, 80), (0, 1, 2, 3), device)
+    assert ((logits > 0) == LABELS[60:]).mean() > 0.9
+
+
 def test_another_runs_checkpoint_is_not_taken_over(tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
     run(checkpoint, EXPERIMENT.model_copy(update={"train": Training(epochs=1, batch_size=8)}), identity="other")
@@ -86,17 +96,3 @@ def test_classes_without_an_image_and_tiny_folds_do_not_break_it(tmp_path):
     labels = np.c_[LABELS, np.zeros((80, 2), bool)]
     trained = run(tmp_path / "checkpoint.pt", data=FoldData(IMAGES, labels, np.arange(3), (0, 1, 2, 3)))
     assert np.isfinite(logits_of(trained)).all()
-
-
-def test_weight_averaging_follows_its_formula(tmp_path):
-    from timm.utils import ModelEmaV3
-
-    model = torch.nn.Linear(1, 1, bias=False)
-    ema = ModelEmaV3(model, decay=0.9, use_warmup=True)
-    average = None
-    for step in range(1, 30):
-        model.weight.data.fill_(step**2)
-        ema.update(model, step=step)
-        decay = min(1 - (1 + step - 1) ** (-2 / 3), 0.9)
-        average = step**2 if average is None else decay * average + (1 - decay) * step**2
-        assert ema.module.weight.item() == pytest.approx(average, rel=1e-5)

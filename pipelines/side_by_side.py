@@ -1,0 +1,66 @@
+"""Folds trained side by side: one a GPU, or one for each so many cores as a fold uses."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from multiprocessing.queues import SimpleQueue
+
+from tqdm import tqdm
+
+from comp.errors import CompError
+from comp.workers import cores, follow_parent, stop_workers
+from pipelines.training import Request, train_fold
+
+_slot = 0  # this worker's GPU and line of the terminal
+
+
+def train_side_by_side(requests: list[Request], workers: int | None) -> None:
+    """Train the requests on `workers` processes, each of which imports PyTorch once.
+
+    The first error stops what has not started; folds under way end, and what is complete stays.
+    """
+    _, experiment, _ = requests[0].load()
+    threads = experiment.train.threads
+    workers = min(workers or default_workers(threads), len(requests))
+    if workers == 1:
+        for request in requests:
+            train_fold(request)
+        return
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when a worker imports PyTorch: contended threads spin
+    context = multiprocessing.get_context("spawn")
+    slots = context.SimpleQueue()
+    for slot in range(workers):
+        slots.put(slot)
+    with ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(slots, context.RLock())) as pool:
+        try:
+            for future in as_completed([pool.submit(train_in_slot, request) for request in requests]):
+                future.result()
+        except KeyboardInterrupt:
+            stop_workers()
+            raise
+        except BrokenProcessPool:
+            then = "if memory ran out, use WORKERS=1; the same command goes on where this one was"
+            raise CompError("a training process was killed from outside", then) from None
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def default_workers(threads: int) -> int:
+    import torch
+
+    return torch.cuda.device_count() or max(cores() // threads, 1)
+
+
+def start_worker(slots: "SimpleQueue[int]", terminal: AbstractContextManager[bool]) -> None:
+    """Take a slot, and share the terminal with the other workers' progress bars."""
+    global _slot
+    follow_parent()
+    _slot = slots.get()
+    tqdm.set_lock(terminal)
+
+
+def train_in_slot(request: Request) -> None:
+    train_fold(request, _slot)
