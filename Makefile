@@ -8,7 +8,7 @@ READY := .venv/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
 # values reach the shell through the environment, so that no quote in them can break a line
-export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS DECLARE LABELS
+export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS
 given = $(if $($(1)),$(2) "$$$(1)")
 .DEFAULT_GOAL := help
 .PHONY: help setup data competition folds model models stack submit import score practice bench check test
@@ -17,7 +17,7 @@ help: ## this list
 	@echo "Targets:"
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sed 's/fold-%/fold-K/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo "Variables (COMP = $(COMP)):"
-	@sed -n 's/^#: \([A-Z]*\) *\(.*\)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-17s %s\n", $$1, $$2}'
+	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-17s %s\n", $$1, $$2}'
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import)
@@ -31,6 +31,8 @@ help: ## this list
 #: VAL      predictions of the train table's rows made elsewhere: .npy, .csv or .parquet (make import)
 #: TEST     predictions of the test images made elsewhere (make import)
 #: IDS      ids of the rows of VAL, one a line (make import; default: the order of the train table)
+#: TEST_IDS ids of the rows of TEST, one a line (make import; default: the order of the sample submission)
+#: LOGITS   1: VAL and TEST hold logits, not probabilities (make import)
 #: DECLARE  holdout or oof: why the imported models never trained on the rows of VAL (default: holdout)
 #: LABELS   a table of true labels to score against (make score; default: the practice competition's sealed ones)
 
@@ -73,7 +75,7 @@ score: $(READY) ## what the sealed labels (or LABELS) say of the newest submissi
 	@$(RUN)score --competition "$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
 
 import: $(READY) ## bring predictions made elsewhere: MODEL=name VAL=file TEST=file
-	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) --declare "$$DECLARE"
+	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) $(call given,TEST_IDS,--test-ids) $(if $(filter-out 0,$(LOGITS)),--logits) --declare "$$DECLARE"
 
 bench: $(READY) ## measure training, cache, folds and thresholds against their limits and peers
 	@$(RUN)bench

@@ -1,6 +1,7 @@
 """Predictions made elsewhere, in whatever table their maker wrote, as a checked prediction file of this toolkit."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,23 +11,27 @@ from numpy.typing import NDArray
 from comp.competition import Competition, read_ids
 from comp.errors import PredictionError
 from comp.metrics import logit
-from comp.predictions import LOGIT_CLIP, Predictions, Provenance
+from comp.predictions import Predictions, Provenance
 
 Table = tuple[tuple[str, ...] | None, NDArray[np.float64]]  # ids where the table has them, values (N, C)
+Part = Literal["train", "test"]
+OPTIONS = {"train": "--ids, one a line (make: IDS=)", "test": "--test-ids, one a line (make: TEST_IDS=)"}
 
 
 def read_foreign(
-    path: Path, id_file: Path | None, ids: tuple[str, ...], competition: Competition, provenance: Provenance, *, logits: bool
+    path: Path, id_file: Path | None, part: Part, ids: tuple[str, ...], competition: Competition, provenance: Provenance, *, logits: bool
 ) -> Predictions:
     """Predictions of exactly `ids`, in their order.
 
     Args:
         path: .npy (N, C), or .csv or .parquet with a column a class and perhaps one of ids.
         id_file: ids of the rows of a table without them; without it, the rows are in the order of `ids`.
+        part: which of the competition's tables `ids` are of.
         logits: the values are logits and stay as they are; else probabilities, stored as logits clipped to +-16.
 
     Raises:
-        PredictionError: the file cannot be read, other ids or classes, a value that is no number or no probability.
+        PredictionError: the file cannot be read, other ids or classes, a value that is no number or no probability, or
+            decisions instead of predictions.
     """
     own_ids, values = _read(path, competition)
     if id_file:
@@ -37,16 +42,15 @@ def read_foreign(
         then = "give one column a class, in the competition's order"
         raise PredictionError(f"{path} is {shape}, not rows x {len(competition.classes)} classes", then)
     if len(found) != len(values):
-        where = id_file or "the competition's table"
-        then = "give the ids of its rows with --ids, one a line (make: IDS=)"
-        raise PredictionError(f"{path} has {len(values)} rows, {where} {len(found)} ids", then)
+        where = id_file or getattr(competition.tables, part)
+        raise PredictionError(f"{path} has {len(values)} rows, {where} {len(found)} ids", f"give the ids of its rows with {OPTIONS[part]}")
     _refuse_values(path, found, values, competition, logits)
-    stored = values if logits else logit(values, LOGIT_CLIP)
+    stored = values if logits else logit(values)
     try:
         made = Predictions(found, np.full(len(found), -1, np.int8), stored.astype(np.float32), provenance)
         return Predictions(ids, made.fold, made.aligned(ids), provenance)
     except PredictionError as error:
-        then = "give predictions of exactly the competition's rows, or their ids with --ids"
+        then = f"give predictions of exactly the rows of {getattr(competition.tables, part)}, or their ids with {OPTIONS[part]}"
         raise PredictionError(f"{path}: {error.what}", then) from None
 
 
@@ -58,7 +62,7 @@ def _read(path: Path, competition: Competition) -> Table:
         return readers[path.suffix](path, competition)
     except FileNotFoundError:
         raise PredictionError(f"there is no {path}", "check the path") from None
-    except (OSError, ValueError, pa.ArrowException) as error:  # pandas' and numpy's own errors are ValueErrors
+    except (OSError, EOFError, TypeError, ValueError, pa.ArrowException) as error:  # pandas' own errors are ValueErrors
         reason = " ".join(str(error).split())[:120]
         raise PredictionError(f"{path} cannot be read ({reason})", "save it again, as numbers without pickled objects") from None
 
@@ -72,15 +76,21 @@ def _read_csv(path: Path, competition: Competition) -> Table:
         first = [cell.strip().strip('"') for cell in file.readline().split(",")]
     named = _class_columns(first, competition) is not None or not all(_is_number(cell) for cell in first)
     as_text = {name: str for name in first if named and _is_id(name, competition)}
-    return _split(pd.read_csv(path, header=0 if named else None, dtype=as_text), competition)
+    return _split(path, pd.read_csv(path, header=0 if named else None, dtype=as_text), competition)
 
 
 def _read_parquet(path: Path, competition: Competition) -> Table:
-    return _split(pd.read_parquet(path), competition)
+    table = pd.read_parquet(path)
+    numbered = isinstance(table.index, pd.RangeIndex) and table.index.name is None
+    return _split(path, table if numbered else table.reset_index(), competition)
 
 
-def _split(table: pd.DataFrame, competition: Competition) -> Table:
-    """Ids and values of a table; classes by name or token, else its columns in their order."""
+def _split(path: Path, table: pd.DataFrame, competition: Competition) -> Table:
+    """Ids and values of a table; classes by name or token, else its columns in their order.
+
+    Raises:
+        PredictionError: no ids, and beside columns named as the classes one that may hold them under another name.
+    """
     names = [str(name) for name in table.columns]
     ids = None
     for number, name in enumerate(names):
@@ -89,7 +99,13 @@ def _split(table: pd.DataFrame, competition: Competition) -> Table:
             table, names = table.drop(columns=table.columns[number]), names[:number] + names[number + 1 :]
             break
     columns = _class_columns(names, competition)
-    return ids, (table if columns is None else table.iloc[:, columns]).to_numpy(np.float64)
+    if columns is None:
+        return ids, table.to_numpy(np.float64)
+    for number in set(range(len(names))) - set(columns):
+        if ids is None and list(table.iloc[:, number]) != list(range(len(table))):  # row numbers say nothing
+            then = f"call it {competition.columns.id} if it holds the ids of the rows, else remove it"
+            raise PredictionError(f"{path} has the column {names[number]!r} beside the classes, and no ids", then)
+    return ids, table.iloc[:, columns].to_numpy(np.float64)
 
 
 def _is_id(name: str, competition: Competition) -> bool:
@@ -124,6 +140,8 @@ def _refuse_values(path: Path, ids: tuple[str, ...], values: NDArray[np.float64]
         row, column = np.argwhere(bad)[0]
         what = f"{path} holds {values[row, column]:g} for id {ids[row]}, class {competition.classes[column]!r}"
         raise PredictionError(what + ("" if np.isnan(values[row, column]) else f" ({bad.sum()} such values)"), then)
+    if np.isin(values, (0, 1)).all():
+        raise PredictionError(f"{path} holds decisions, nothing but 0 and 1", "give the probabilities or logits behind them")
 
 
 def _is_number(text: str) -> bool:

@@ -13,7 +13,18 @@ from comp.errors import PredictionError
 from comp.files import hash_file
 from comp.folds import HOLDOUT, Folds
 from comp.paths import Paths
-from comp.predictions import Predictions, data_fingerprint, join_folds, mean_of_folds, read_predictions, refuse_other_folds
+from comp.predictions import (
+    HARDWARE,
+    Kind,
+    Predictions,
+    data_fingerprint,
+    join_folds,
+    mean_of_folds,
+    read_predictions,
+    refuse_difference,
+    refuse_other_folds,
+    remake,
+)
 from comp.rows import Rows
 
 
@@ -22,6 +33,7 @@ class Task:
     """What every member must have predicted.
 
     Attributes:
+        folds: in the order of the sorted ids, so that the order of the tables does not matter.
         labels: (N, C), rows in the order of `folds.ids`.
         test_ids: in the order of the sample submission.
     """
@@ -43,12 +55,14 @@ class Member:
     """One complete model.
 
     Attributes:
+        imported: it was trained elsewhere, so that our folds do not say on which rows.
         train: (N, C) logits of the train rows in the order of `folds.ids`, NaN for a hold-out that it did not predict.
         test: (T, C) logits in the order of the sample submission.
         files: content hash of each file read, by name.
     """
 
     name: str
+    imported: bool
     train: NDArray[np.float32]
     test: NDArray[np.float32]
     files: dict[str, str]
@@ -61,16 +75,9 @@ def models_with_predictions(paths: Paths) -> list[str]:
 
 def what_is_missing(task: Task, model: str) -> PredictionError | None:
     """The first file that keeps a model out of a stack, and how to make it; None for a complete model."""
-    paths = task.paths
-    if paths.imported(model).exists():
-        if paths.imported_test(model).exists():
-            return None
-        then = f"make import COMP={task.competition.name} MODEL={model} VAL=... TEST=..."
-        return PredictionError(f"there is no {paths.imported_test(model)}", then)
-    for fold in range(task.folds.count):
-        for path in (paths.fold_predictions(model, fold), paths.test_predictions(model, fold)):
-            if not path.exists():
-                return PredictionError(f"there is no {path}", f"make fold-{fold} COMP={task.competition.name} MODEL={model}")
+    for file in _files(task, model):
+        if not file.path.exists():
+            return PredictionError(f"there is no {file.path}", _command(task, model, file))
     return None
 
 
@@ -78,78 +85,109 @@ def read_member(task: Task, model: str) -> Member:
     """A model's files, read and checked.
 
     Raises:
-        PredictionError: a file is missing or damaged, made with other folds, another train table or other classes, or its
-            ids are not exactly those it should hold.
+        PredictionError: a file is missing or damaged, is not what its path says, was made with other folds, another train
+            table, other classes or other settings than the rest, or its ids are not exactly those it should hold.
     """
     if missing := what_is_missing(task, model):
         raise missing
-    paths, folds = task.paths, task.folds
-    if paths.imported(model).exists():
-        read = {path: _read(task, path) for path in (paths.imported(model), paths.imported_test(model))}
-        train = _aligned(paths.imported(model), read[paths.imported(model)], folds.ids)
-        test = _aligned(paths.imported_test(model), read[paths.imported_test(model)], task.test_ids)
+    files = [*_files(task, model), *_holdout_files(task, model)]
+    imported = files[0].kind == "imported"
+    if imported and any(task.paths.model(model).glob("fold-*.parquet")):
+        what = f"{task.paths.model(model)} holds an imported model and one trained here"
+        raise PredictionError(what, "remove one of them: its files imported*.parquet, or all others")
+    read = {file: _read(task, model, file) for file in files}
+    for found in read.values():
+        refuse_difference(read[files[0]].provenance, found.provenance, except_for={"kind", "fold", *HARDWARE})
+    if imported:
+        train, test = (found.aligned(file.ids) for file, found in read.items())
     else:
-        own = {fold: paths.fold_predictions(model, fold) for fold in range(folds.count)}
-        on_test = [paths.test_predictions(model, fold) for fold in own]
-        on_holdout = [path for fold in own if (path := paths.holdout_predictions(model, fold)).exists()]
-        read = {path: _read(task, path) for path in [*own.values(), *on_test, *on_holdout]}
+        held_in, on_test, held_out = ([read[file] for file in files if file.kind == kind] for kind in ("oof", "test", "holdout"))
+        ids, in_folds = np.array(task.folds.ids), task.folds.fold != HOLDOUT
         train = np.full(task.labels.shape, np.nan, np.float32)
-        for fold, path in own.items():
-            _refuse_other_rows(path, read[path], fold, _ids_of(folds, fold))
-        held = folds.fold != HOLDOUT
-        train[held] = join_folds([read[path] for path in own.values()], tuple(np.array(folds.ids)[held])).logits
-        if (~held).any() and len(on_holdout) == folds.count:
-            train[~held] = _mean(on_holdout, read, _ids_of(folds, HOLDOUT))
-        test = _mean(on_test, read, task.test_ids)
-    return Member(model, train, test, {path.name: hash_file(path) for path in read})
+        train[in_folds] = join_folds(held_in, ids[in_folds].tolist()).logits
+        if held_out:
+            train[~in_folds] = mean_of_folds(held_out, ids[~in_folds].tolist()).logits
+        test = mean_of_folds(on_test, task.test_ids).logits
+    return Member(model, imported, train, test, {file.path.name: hash_file(file.path) for file in files})
 
 
 def rows_of(members: Sequence[Member], task: Task, some: NDArray[np.bool_]) -> Rows:
-    """The labelled train rows that the mask `some` (N,) picks, ordered by id, so that the order of the tables does not matter."""
-    chosen = np.flatnonzero(some)
-    chosen = chosen[np.argsort(np.array(task.folds.ids)[chosen])]
-    groups = np.unique(np.array(task.folds.group)[chosen], return_inverse=True)[1]
-    logits = np.stack([member.train[chosen] for member in members])
-    return Rows(logits, tuple(member.name for member in members), task.folds.fold[chosen], groups, task.labels[chosen])
+    """The train rows, with labels, that the mask `some` (N,) picks."""
+    groups = np.unique(np.array(task.folds.group)[some], return_inverse=True)[1]
+    logits = np.stack([member.train[some] for member in members])
+    return Rows(logits, tuple(member.name for member in members), task.folds.fold[some], groups, task.labels[some])
 
 
 def test_rows_of(members: Sequence[Member], task: Task) -> Rows:
-    """The test rows in the order of the sample submission."""
+    """The T test rows in the order of the sample submission, without labels, each a group of its own."""
     count = len(task.test_ids)
     logits = np.stack([member.test for member in members])
     return Rows(logits, tuple(member.name for member in members), np.full(count, HOLDOUT, np.int8), np.arange(count))
 
 
-def _read(task: Task, path: Path) -> Predictions:
-    found = read_predictions(path)
-    refuse_other_folds(path, found.provenance, task.folds.fingerprint, task.data)
-    if found.provenance.classes != task.competition.classes:
-        ours, theirs = task.competition.classes, found.provenance.classes
-        odd = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] != pair[1]), None)
-        what = f"has the class {odd[0]!r} where the competition has {odd[1]!r}" if odd else f"has {len(theirs)} classes, not {len(ours)}"
-        raise PredictionError(f"{path} {what}", "make it again for this competition, or correct `classes` in its YAML")
+@dataclass(frozen=True)
+class _File:
+    """A file of a model, and what it must hold by its name."""
+
+    path: Path
+    kind: Kind
+    fold: int | None
+    ids: tuple[str, ...]
+
+
+def _files(task: Task, model: str) -> list[_File]:
+    """The files of a complete model, those on the hold-out not counted."""
+    paths, folds = task.paths, task.folds
+    if paths.imported(model).exists():
+        tables = ((paths.imported(model), folds.ids), (paths.imported_test(model), task.test_ids))
+        return [_File(path, "imported", None, ids) for path, ids in tables]
+    found = []
+    for fold in range(folds.count):
+        found.append(_File(paths.fold_predictions(model, fold), "oof", fold, _ids_of(folds, fold)))
+        found.append(_File(paths.test_predictions(model, fold), "test", fold, task.test_ids))
     return found
 
 
-def _aligned(path: Path, found: Predictions, ids: Sequence[str]) -> NDArray[np.float32]:
+def _holdout_files(task: Task, model: str) -> list[_File]:
+    """The files on the hold-out, if there is one and the models of all folds predicted it."""
+    ids = _ids_of(task.folds, HOLDOUT)
+    files = [_File(task.paths.holdout_predictions(model, fold), "holdout", fold, ids) for fold in range(task.folds.count)]
+    return files if ids and all(file.path.exists() for file in files) else []
+
+
+def _read(task: Task, model: str, file: _File) -> Predictions:
+    """The file, which is what its path says."""
+    again = _command(task, model, file)
+    if file.fold is not None:
+        again = f"remove {task.paths.model(model)}/*-{file.fold}.parquet, then: {again}"
     try:
-        return found.aligned(ids)
+        found = read_predictions(file.path)
+        _refuse_other_origin(task, model, file, found)
+        refuse_other_folds(file.path, found.provenance, task.folds.fingerprint, task.data)
+        found.aligned(file.ids)
     except PredictionError as error:
-        raise PredictionError(f"{path}: {error.what}", error.then) from None
+        what = error.what if str(file.path) in error.what else f"{file.path}: {error.what}"
+        raise PredictionError(what, again) from None
+    return found
 
 
-def _refuse_other_rows(path: Path, found: Predictions, fold: int, ids: tuple[str, ...]) -> None:
-    _aligned(path, found, ids)
-    if found.provenance.fold != fold or (found.fold != fold).any():
-        then = f"make it again: make fold-{fold} COMP={found.provenance.competition} MODEL={found.provenance.model}"
-        raise PredictionError(f"{path} holds fold {found.provenance.fold}, not {fold}", then)
+def _refuse_other_origin(task: Task, model: str, file: _File, found: Predictions) -> None:
+    made, again = found.provenance, _command(task, model, file)
+    for key, value in {"competition": task.competition.name, "model": model, "kind": file.kind, "fold": file.fold}.items():
+        if (was := getattr(made, key)) != value:
+            raise PredictionError(f"{file.path} was made as {key} {was}, not {value}", again)
+    if (found.fold != (file.fold if file.kind == "oof" else HOLDOUT)).any():
+        raise PredictionError(f"{file.path} holds rows of other folds", again)
+    ours, theirs = task.competition.classes, made.classes
+    if theirs != ours:
+        odd = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] != pair[1]), None)
+        what = f"has the class {odd[0]!r} where the competition has {odd[1]!r}" if odd else f"has {len(theirs)} classes, not {len(ours)}"
+        raise PredictionError(f"{file.path} {what} (`classes` of its YAML)", again)
 
 
-def _mean(files: list[Path], read: dict[Path, Predictions], ids: tuple[str, ...]) -> NDArray[np.float32]:
-    for path in files:
-        _aligned(path, read[path], ids)
-    return mean_of_folds([read[path] for path in files], ids).logits
+def _command(task: Task, model: str, file: _File) -> str:
+    return remake(task.competition.name, model, file.fold, imported=file.kind == "imported")
 
 
 def _ids_of(folds: Folds, fold: int) -> tuple[str, ...]:
-    return tuple(np.array(folds.ids)[folds.fold == fold])
+    return tuple(np.array(folds.ids)[folds.fold == fold].tolist())

@@ -4,21 +4,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from comp.errors import PredictionError
+from comp.errors import ConfigError, PredictionError
 from comp.files import atomic_write, hash_of
 from comp.schema import Strict, parse
 
-LOGIT_CLIP = 16.0  # exact 0 and 1 made elsewhere become +-16
 KEY = b"comp"
 HARDWARE = {"threads", "precision"}  # folds of one model may be trained on different machines
-Kind = Literal["oof", "test", "holdout", "imported", "hard"]
+Kind = Literal["oof", "test", "holdout", "imported"]
 
 
 class Provenance(Strict):
@@ -26,11 +25,10 @@ class Provenance(Strict):
 
     Attributes:
         kind: "oof" rows are fold `fold`'s own, never trained on; "test" and "holdout" rows belong to no fold; "imported"
-            rows come from models trained elsewhere; "hard" files hold 0/1 decisions (+-16 as logits).
+            rows come from models trained elsewhere.
         fold: the fold whose model predicted, None where there is none of ours.
         weights: where the network's first weights came from.
         experiment, folds, data: hashes of the experiment, the fold map and the train table (ids and labels).
-        mean_of: the folds whose models' logits were averaged.
         declared: an import's owner says that the models never trained on these rows.
     """
 
@@ -49,7 +47,6 @@ class Provenance(Strict):
     checkpoint: str | None = None
     tta: int | None = None
     weights: str | None = None
-    mean_of: tuple[int, ...] = ()
     declared: Literal["holdout", "oof"] | None = None
 
 
@@ -105,17 +102,17 @@ class Predictions:
         return self.logits[[row[image_id] for image_id in ids]]
 
     def write(self, path: Path) -> None:
-        columns: dict[str, Any] = {"id": pa.array(self.ids, pa.string()), "fold": pa.array(self.fold, pa.int8())}
-        names = logit_columns(len(self.provenance.classes))
-        columns |= {name: pa.array(values, pa.float32()) for name, values in zip(names, self.logits.T, strict=True)}
+        columns = schema(len(self.provenance.classes))
         metadata = {KEY: json.dumps(self.provenance.model_dump(mode="json"), sort_keys=True).encode()}
-        table = pa.table(columns).replace_schema_metadata(metadata)
+        table = pa.table([self.ids, self.fold, *self.logits.T], columns.with_metadata(metadata))
         with atomic_write(path) as file:
-            pq.write_table(table, file, compression="zstd", use_dictionary=False, use_byte_stream_split=names)
+            pq.write_table(table, file, compression="zstd", use_dictionary=False, use_byte_stream_split=columns.names[2:])
 
 
-def logit_columns(count: int) -> list[str]:
-    return [f"z{number:02d}" for number in range(count)]
+def schema(classes: int) -> pa.Schema:
+    """The columns of a prediction file: id, fold and a logit a class."""
+    logits = [(f"z{number:02d}", pa.float32()) for number in range(classes)]
+    return pa.schema([("id", pa.string()), ("fold", pa.int8()), *logits])
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -135,13 +132,21 @@ def read_predictions(path: Path) -> Predictions:
     if metadata is None:
         then = f"bring it in with: make import MODEL={path.parent.name} VAL={path}"
         raise PredictionError(f"{path} does not say where it came from", then)
-    provenance = parse(Provenance, json.loads(metadata), str(path))
-    names = ["id", "fold", *logit_columns(len(provenance.classes))]
-    if table.column_names != names:
-        raise PredictionError(f"{path} has columns {table.column_names[:3]}..., not {names[:3]}... to {names[-1]}", again)
-    logits = np.column_stack([table[name].to_numpy() for name in names[2:]]).astype(np.float32, copy=False)
     try:
-        return Predictions(tuple(table["id"].to_pylist()), table["fold"].to_numpy().astype(np.int8), logits, provenance)
+        provenance = parse(Provenance, json.loads(metadata), str(path))
+    except ConfigError as error:
+        raise PredictionError(error.what, again) from None
+    except ValueError:
+        raise PredictionError(f"{path} says where it came from in no JSON", again) from None
+    columns = schema(len(provenance.classes))
+    if not table.schema.equals(columns):
+        what = f"{path} does not have the columns id (text), fold (int8) and z00 to {columns.names[-1]} (float32)"
+        raise PredictionError(what, again)
+    if any(column.null_count for column in table.columns):
+        raise PredictionError(f"{path} has empty cells", again)
+    logits = np.column_stack([column.to_numpy() for column in table.columns[2:]])
+    try:
+        return Predictions(tuple(table["id"].to_pylist()), table["fold"].to_numpy(), logits, provenance)
     except PredictionError as error:
         raise PredictionError(f"{path}: {error.what}", error.then) from None
 
@@ -167,31 +172,36 @@ def join_folds(parts: Sequence[Predictions], ids: Sequence[str]) -> Predictions:
 
 
 def mean_of_folds(parts: Sequence[Predictions], ids: Sequence[str]) -> Predictions:
-    """Test or hold-out predictions of one model: the mean of its folds' logits, in the order of `ids`."""
+    """Test or hold-out predictions of one model: the mean (len(ids), C) of its folds' logits, in the order of `ids`.
+
+    Raises:
+        PredictionError: the parts differ in anything but their fold, or an id is missing or foreign.
+    """
     first = parts[0].provenance
     for part in parts[1:]:
-        refuse_difference(first, part.provenance, except_for={"fold", "mean_of", *HARDWARE})
+        refuse_difference(first, part.provenance, except_for={"fold", *HARDWARE})
     logits = np.stack([part.aligned(ids) for part in parts]).mean(axis=0, dtype=np.float64).astype(np.float32)
-    folds = tuple(part.provenance.fold for part in parts if part.provenance.fold is not None)
-    return Predictions(tuple(ids), np.full(len(ids), -1, np.int8), logits, first.model_copy(update={"fold": None, "mean_of": folds}))
+    return Predictions(tuple(ids), np.full(len(ids), -1, np.int8), logits, first.model_copy(update={"fold": None}))
 
 
 def refuse_difference(one: Provenance, other: Provenance, except_for: set[str]) -> None:
     """Raise PredictionError if two files of one model were made differently, e.g. with other folds or settings."""
     a, b = one.model_dump(exclude=except_for), other.model_dump(exclude=except_for)
+    again = remake(one.competition, one.model, imported=one.kind == "imported")
     for key, value in a.items():
         if b[key] != value:
             raise PredictionError(
-                f"predictions of {one.model} differ in {key}: {value} (fold {one.fold}) and {b[key]} (fold {other.fold})",
-                f"make all its folds the same way: {_remake(one)}",
+                f"predictions of {one.model} differ in {key}: {value} ({_file_of(one)}) and {b[key]} ({_file_of(other)})",
+                f"make all its files the same way: remove those made otherwise, then: {again}",
             )
 
 
 def refuse_other_folds(path: Path, found: Provenance, folds: str, data: str) -> None:
-    """Raise PredictionError if `path` was made with another fold map or another train table than the present ones."""
-    for what, was, now in (("fold map", found.folds, folds), ("train table", found.data, data)):
-        if was is not None and was != now:
-            made = f"{path} was made with another {what} ({was[:8]}) than the present one ({now[:8]})"
+    """Raise PredictionError if `path` was made with another fold map or train table than the present ones; imports know no fold map."""
+    known = None if found.kind == "imported" else folds
+    for what, was, now in (("fold map", found.folds, known), ("train table", found.data, data)):
+        if was != now:
+            made = f"{path} was made with another {what} ({str(was)[:8]}) than the present one ({str(now)[:8]})"
             raise PredictionError(made, f"make it again: {_remake(found)}")
 
 
@@ -200,9 +210,16 @@ def data_fingerprint(ids: Sequence[str], labels: NDArray[np.bool_]) -> str:
     return hash_of(sorted((image_id, np.flatnonzero(row).tolist()) for image_id, row in zip(ids, labels, strict=True)))
 
 
-def _remake(provenance: Provenance) -> str:
-    competition = f"COMP={provenance.competition} MODEL={provenance.model}"
-    if provenance.kind in ("imported", "hard"):
-        return f"make import {competition} VAL=... TEST=..."
-    fold = "model" if provenance.fold is None else f"fold-{provenance.fold}"
-    return f"make {fold} {competition}"
+def remake(competition: str, model: str, fold: int | None = None, *, imported: bool = False) -> str:
+    """The command that makes predictions: an import's, one fold's or all folds'."""
+    if imported:
+        return f"make import COMP={competition} MODEL={model} VAL=... TEST=..."
+    return f"make {'model' if fold is None else f'fold-{fold}'} COMP={competition} MODEL={model}"
+
+
+def _remake(made: Provenance) -> str:
+    return remake(made.competition, made.model, made.fold, imported=made.kind == "imported")
+
+
+def _file_of(made: Provenance) -> str:
+    return made.kind if made.fold is None else f"{made.kind} of fold {made.fold}"

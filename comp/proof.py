@@ -2,7 +2,8 @@
 
 Whatever decides about a row was fitted and chosen without the row's fold: for every outer fold, each candidate is scored
 by cross-validation over the other folds, one is chosen by these scores, fitted on the other folds and applied to the outer
-one. The score of these decisions is what the same procedure, run on all folds, promises for new rows.
+one. The score of these decisions is what the same procedure, run on all folds, promises for new rows. Its interval resamples
+these decisions, with fitted weights and thresholds held fixed.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.errors import PredictionError
 from comp.metrics import macro_f1
 from comp.progress import track
 from comp.resampling import Estimate, GroupBootstrap, Scored
@@ -61,7 +61,7 @@ class Proof:
         chosen: number of the candidate chosen on all rows.
         stack: that candidate, fitted on all rows.
         decisions: (N, C) of the procedure about held-out folds.
-        parts: rows whose group (antibody) also stands in another fold, and the others; empty without both.
+        parts: rows of groups (antibodies) that the models were trained on, and the others; empty without both.
     """
 
     nested: Estimate
@@ -77,15 +77,19 @@ class Proof:
         return self.candidates[self.chosen].in_sample
 
 
-def prove(rows: Rows, recipe: Recipe) -> Proof:
+def prove(rows: Rows, recipe: Recipe, known: Bools | None = None) -> Proof:
     """Nested cross-validation of `recipe` over the folds of labelled rows.
 
+    Args:
+        known: (N,) rows of groups that the models were trained on (see `Folds.known`); None where nobody can say.
+
     Raises:
-        PredictionError: fewer than three folds.
+        ValueError: fewer than three folds, or rows without labels.
+        ConfigError: the recipe names a part or option that there is not.
     """
     folds = [int(fold) for fold in np.unique(rows.folds)]
     if len(folds) < 3:
-        raise PredictionError(f"the choice between candidates needs three folds, there are {len(folds)}", "make more with: make folds")
+        raise ValueError(f"the choice between candidates needs three folds, there are {len(folds)}")
     labels, candidates = rows.known_labels, recipe.candidates()
     shape = (len(candidates.names), *labels.shape)
     in_sample, outer = np.zeros(shape, bool), np.zeros(shape, bool)
@@ -130,7 +134,7 @@ def prove(rows: Rows, recipe: Recipe) -> Proof:
         chosen,
         stacks[chosen],
         decisions,
-        _parts(rows, decisions, recipe),
+        () if known is None else _parts(rows, decisions, known, recipe),
     )
 
 
@@ -157,13 +161,10 @@ def _references(names: list[tuple[str, str]], scored: list[Scored]) -> dict[str,
     return found
 
 
-def _parts(rows: Rows, decisions: Bools, recipe: Recipe) -> tuple[PartProof, ...]:
-    pairs = np.unique(np.stack([rows.groups, rows.folds]), axis=1)
-    known = (np.bincount(pairs[0]) > 1)[rows.groups]
-    if known.all() or not known.any():
+def _parts(rows: Rows, decisions: Bools, known: Bools, recipe: Recipe) -> tuple[PartProof, ...]:
+    shared = np.logical_and(rows.known_labels[known].any(axis=0), rows.known_labels[~known].any(axis=0))
+    if not shared.any():
         return ()
-    positives = [rows.known_labels[some].sum(axis=0) for some in (known, ~known)]
-    shared = np.minimum(*positives) > 0
     found = []
     for name, some in (("known", known), ("new", ~known)):
         scored = _bootstrap(rows, some, recipe, shared).score(decisions[some][:, shared])

@@ -1,4 +1,9 @@
-"""Standard errors of macro F1 by resampling whole groups: images of one antibody look alike, so they are not independent."""
+"""Standard errors of macro F1 by resampling whole groups: images of one antibody look alike, so they are not independent.
+
+Decisions are resampled as they are, with the fitted weights and thresholds held fixed. What other fits would have decided
+is left out, so that intervals are somewhat narrow: with 800 rows and classes down to 5 positives, the 95 % interval of the
+nested score held the score on fresh rows in 89 % of 150 drawn cases.
+"""
 
 from dataclasses import dataclass
 
@@ -46,6 +51,10 @@ class GroupBootstrap:
         labels: (N, C).
         groups: (N,) equal for rows drawn together.
         draws: how many resamples, each of as many groups as there are.
+
+    Attributes:
+        weights: (draws, groups) float32, how often each resample holds each group.
+        positives: (draws, C) float32, positives of each class in each resample.
     """
 
     def __init__(self, labels: Bools, groups: NDArray[np.int64], draws: int, seed: int) -> None:

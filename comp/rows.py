@@ -1,7 +1,7 @@
 """Rows: the predictions of several models for the same images, with everything a blender or threshold rule may see."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ class Rows:
         folds: (N,) int8, -1 for rows no fold holds.
         groups: (N,) int64, equal for images that look alike (of one antibody).
         labels: (N, C) bool, None where they may not be seen.
-        features: more about the images by name, each (N, ...).
     """
 
     logits: NDArray[np.float32]
@@ -31,7 +30,6 @@ class Rows:
     folds: NDArray[np.int8]
     groups: NDArray[np.int64]
     labels: NDArray[np.bool_] | None = None
-    features: Mapping[str, NDArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         models, count, classes = self.logits.shape
@@ -42,7 +40,6 @@ class Rows:
         }
         if self.labels is not None:
             shapes["labels"] = (self.labels.shape, (count, classes))
-        shapes |= {name: (len(values), count) for name, values in self.features.items()}
         for name, (found, wanted) in shapes.items():
             if found != wanted:
                 raise ValueError(f"{name}: {found}, but the logits {self.logits.shape} need {wanted}")
@@ -75,7 +72,6 @@ class Rows:
             self.folds[chosen],
             self.groups[chosen],
             None if self.labels is None else self.labels[chosen],
-            {name: values[chosen] for name, values in self.features.items()},
         )
 
     def unlabelled(self) -> "Rows":

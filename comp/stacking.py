@@ -1,6 +1,7 @@
 """A stack: models' logits -> one blend -> decisions. A candidate is a blender with a threshold rule, both unfitted."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from comp import parts
+from comp.errors import ConfigError
 from comp.rows import Rows
-from comp.schema import Strict
+from comp.schema import Strict, parse, read_yaml
 
 
 class Blender(Protocol):
@@ -19,7 +21,6 @@ class Blender(Protocol):
 
 class ThresholdRule(Protocol):
     def fit(self, rows: Rows) -> NDArray[np.float64]: ...
-    def predict(self, state: NDArray[np.float64], rows: Rows) -> NDArray[np.bool_]: ...
 
 
 class Recipe(Strict):
@@ -34,7 +35,7 @@ class Recipe(Strict):
     thresholds: tuple[dict[str, Any], ...] = Field(min_length=1)
     promote: float = Field(1.0, ge=0)
     bootstraps: int = Field(1000, ge=100)
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @field_validator("blenders", "thresholds")
     @classmethod
@@ -65,7 +66,6 @@ class Stack:
     """
 
     blender: Blender
-    rule: ThresholdRule
     blend: Any
     thresholds: NDArray[np.float64]
 
@@ -77,10 +77,10 @@ class Stack:
     def decide(self, blend: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Decisions (N, C) from `blended` rows, at least one a row, and which rows (N,) were empty and got their most likely class.
 
-        Most likely is the class that comes closest to its threshold from below, the first among equals.
+        Most likely is the class whose logit is highest above its threshold (least below it), the first among equals.
         """
-        decisions = self.rule.predict(self.thresholds, blend)
-        empty = decisions.sum(axis=1) == 0
+        decisions = blend.logits[0] >= self.thresholds
+        empty = ~decisions.any(axis=1)
         decisions[empty, (blend.logits[0, empty] - self.thresholds).argmax(axis=1)] = True
         return decisions, empty
 
@@ -102,7 +102,7 @@ class Candidates:
         for blender in self.blenders.values():
             state = blender.fit(rows)
             blend = rows.blended(blender.predict(state, rows.unlabelled()))
-            stacks += [Stack(blender, rule, state, rule.fit(blend)) for rule in self.rules.values()]
+            stacks += [Stack(blender, state, rule.fit(blend)) for rule in self.rules.values()]
         return stacks
 
     def decide(self, stacks: list[Stack], rows: Rows) -> NDArray[np.bool_]:
@@ -112,6 +112,20 @@ class Candidates:
             blend = stacks[first].blended(rows)
             decided += [stack.decide(blend)[0] for stack in stacks[first : first + len(self.rules)]]
         return np.stack(decided)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """A stack's YAML.
+
+    Raises:
+        ConfigError: it cannot be read, or names a part or option that there is not.
+    """
+    recipe = parse(Recipe, read_yaml(path), str(path))
+    try:
+        recipe.candidates()
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.what}", error.then) from None
+    return recipe
 
 
 def title(spec: dict[str, Any]) -> str:

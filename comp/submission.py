@@ -18,8 +18,6 @@ from comp.errors import DataError, SubmissionError
 from comp.files import atomic_write, hash_of, write_json
 from comp.resampling import Estimate
 
-RUN = "run"
-
 
 @dataclass(frozen=True)
 class SubmissionSummary:
@@ -51,8 +49,7 @@ def write_submission(
     Args:
         ids: the test ids in the order of the sample submission.
         label_strings: such as "16 0", one an id.
-        sidecar: whatever JSON says how this was made. Two keys have a meaning here: `nested`, an `Estimate` as
-            {"value", "error"}, is what `claim` reads; `run` (time, versions) is what does not enter the hash.
+        sidecar: whatever JSON says how this was made; `nested`, an `Estimate` as {"value", "error"}, is what `claim` reads.
 
     Raises:
         SubmissionError: the rows are not a valid submission; nothing is written.
@@ -63,12 +60,16 @@ def write_submission(
     writer.writerow([competition.columns.id, competition.columns.predicted])
     writer.writerows(zip(ids, label_strings, strict=True))
     content = text.getvalue().encode()
-    determined = {key: value for key, value in sidecar.items() if key != RUN}
-    stem = f"{name}-{hash_of([hashlib.sha256(content).hexdigest(), determined], digits=8)}"
-    write_json(folder / f"{stem}.json", sidecar)
-    with atomic_write(folder / f"{stem}.csv") as file:  # last, so that a CSV never stands without its sidecar
-        file.write(content)
-    return folder / f"{stem}.csv"
+    sheet = folder / f"{name}-{hash_of([hashlib.sha256(content).hexdigest(), sidecar], digits=8)}.csv"
+    write_json(sheet.with_suffix(".json"), sidecar)
+    try:
+        with atomic_write(sheet) as file:  # last, so that a CSV never stands without its sidecar
+            file.write(content)
+    except BaseException:
+        if not sheet.exists():
+            sheet.with_suffix(".json").unlink()
+        raise
+    return sheet
 
 
 def read_submission(path: Path, competition: Competition) -> tuple[tuple[str, ...], NDArray[np.bool_]]:

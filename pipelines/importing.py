@@ -41,20 +41,32 @@ def main() -> None:
         data=data_fingerprint(train_ids, labels),
         declared=options.declare,
     )
-    train = read_foreign(options.val, options.ids, train_ids, competition, provenance, logits=options.logits)
+    train = read_foreign(options.val, options.ids, "train", train_ids, competition, provenance, logits=options.logits)
     test = None
     if options.test:
         test_ids = read_test_ids(competition, paths)
-        test = read_foreign(options.test, options.test_ids, test_ids, competition, provenance, logits=options.logits)
+        test = read_foreign(options.test, options.test_ids, "test", test_ids, competition, provenance, logits=options.logits)
     paths.imported_test(options.model).unlink(missing_ok=True)  # an earlier import's must not stand beside these
     train.write(paths.imported(options.model))
     declared = f"declared never trained on ({options.declare})"
     say(f"{paths.imported(options.model)}: {len(train.ids)} rows of {competition.tables.train}, {declared}")
+    say(meaning(options.declare, options.model, competition, paths))
     if test:
         test.write(paths.imported_test(options.model))
         say(f"{paths.imported_test(options.model)}: {len(test.ids)} rows of {competition.tables.test}")
     else:
         say("no stack can use it until its test predictions come with it: add TEST=...")
+
+
+def meaning(declared: str, model: str, competition: "Competition", paths: "Paths") -> str:
+    """What was declared, what hangs on it, and how to declare otherwise."""
+    whys = {"holdout": "they are a hold-out of its makers", "oof": "they are out-of-fold predictions"}
+    other = "oof" if declared == "holdout" else "holdout"
+    return (
+        f"DECLARED: {model} never trained on these rows, because {whys[declared]} (DECLARE={declared}).\n"
+        f"  If it did, no score of a stack with it can be trusted: remove {paths.model(model)}.\n"
+        f"  If {whys[other]}, say so: make import COMP={competition.name} MODEL={model} VAL=... TEST=... DECLARE={other}"
+    )
 
 
 def refuse_own_name(model: str, competition: "Competition", paths: "Paths") -> None:

@@ -41,7 +41,7 @@ def score(competition_name: str, file: Path | None, labels_file: Path | None) ->
         found[part] = GroupBootstrap(true, np.arange(len(true)), draws=1000, seed=0).score(said).estimate
         constant = best_constant(true)
         ratio = found[part].value / constant if constant else np.nan
-        say(f"{part:<12}{len(true):>8}{found[part].value:>10.4f}{found[part].error:>8.4f}{constant:>15.4f}{ratio:>7.1f}")
+        say(f"{part:<12}{len(true):>8}{found[part].value:>10.4f}{found[part].error:>8.4f}{constant:>15.4f}{ratio:>7.2f}")
     say("\nbest constant: all labels to all images, no other constant answer scores higher")
     say("s.e.: bootstrap over images, too small where some look alike")
     nested, truth = claim(path), found.get("unshifted")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from comp.resampling import Estimate
     from comp.stacking import Recipe
 
+FEWEST_FOLDS = 3  # one to judge by, one to choose by, one to fit on
+
 
 def main() -> None:
     arguments = parser(__doc__)
@@ -21,34 +23,70 @@ def main() -> None:
     options = arguments.parse_args()
 
     from comp.folds import HOLDOUT
-    from comp.members import read_member, rows_of
+    from comp.members import rows_of
     from comp.paths import config
     from comp.proof import prove
-    from comp.schema import parse, read_yaml
-    from comp.stacking import Recipe
+    from comp.stacking import load_recipe
     from pipelines.stack_table import table
 
-    path = config("stacks", options.stack)
-    recipe = parse(Recipe, read_yaml(path), str(path))
+    recipe = load_recipe(config("stacks", options.stack))
     task = load_task(options.competition)
-    members = [read_member(task, model) for model in choose_models(task, options.models)]
-    rows = rows_of(members, task, task.folds.fold != HOLDOUT)
-    say(f"stacking {len(members)} models on {len(rows)} rows in {task.folds.count} folds: {', '.join(rows.models)}\n")
-    proof = prove(rows, recipe)
+    members = read_members(task, options.models)
+    in_folds = task.folds.fold != HOLDOUT
+    rows = rows_of(members, task, in_folds)
+    models = "1 model" if len(members) == 1 else f"{len(members)} models"
+    say(f"stacking {models} on {len(rows)} rows in {task.folds.count} folds: {', '.join(rows.models)}\n")
+    known = None if all(member.imported for member in members) else task.folds.known()[in_folds]
+    proof = prove(rows, recipe, known)
     say(table(proof, recipe) + "\n")
+    if len(members) == 1:
+        say("one model: every blend is this model again, and only the threshold rules differ")
     write(members, task, proof, recipe, options.stack, score_holdout(members, task, proof, recipe))
 
 
 def load_task(name: str) -> "Task":
-    """What every model must have predicted; the fold map is made where it is missing."""
+    """What every model must have predicted; the fold map is made where it is missing.
+
+    Raises:
+        FoldError: fewer folds than a proof needs.
+    """
     from comp.competition import load_competition, read_test_ids, read_train
+    from comp.errors import FoldError
     from comp.members import Task
     from comp.paths import Paths
     from pipelines.folds import ensure_folds
 
     competition, paths = load_competition(name), Paths(name)
+    folds = ensure_folds(competition, paths)
+    if folds.count < FEWEST_FOLDS:
+        what = f"{paths.folds()} has {folds.count} folds, and the choice between candidates needs {FEWEST_FOLDS}"
+        then = "ask for more in the competition's YAML, `folds: {count: 5}`, remove the map and the predictions made with it"
+        raise FoldError(what, f"{then}, then: make folds COMP={name}")
     ids, labels = read_train(competition, paths)
-    return Task(competition, paths, ensure_folds(competition, paths).in_order(ids), labels, read_test_ids(competition, paths))
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    folds = folds.in_order([ids[row] for row in order])
+    return Task(competition, paths, folds, labels[order], read_test_ids(competition, paths))
+
+
+def read_members(task: "Task", asked: list[str]) -> "list[Member]":
+    """The models asked for, else all complete ones.
+
+    Raises:
+        PredictionError: a file is not what it should be; says how to leave out a model that was not asked for.
+    """
+    from comp.errors import PredictionError
+    from comp.members import read_member
+
+    models = choose_models(task, asked)
+    members = []
+    for model in models:
+        try:
+            members.append(read_member(task, model))
+        except PredictionError as error:
+            others = " ".join(other for other in models if other != model)
+            leave = f'; or leave it out: make stack COMP={task.competition.name} MODELS="{others}"' if others and not asked else ""
+            raise PredictionError(error.what, error.then + leave) from None
+    return members
 
 
 def choose_models(task: "Task", asked: list[str]) -> list[str]:
@@ -105,7 +143,7 @@ def write(members: "list[Member]", task: "Task", proof: "Proof", recipe: "Recipe
         sidecar["holdout"] = numbers(held)
     labels = task.competition.labels.strings(decisions)
     path = write_submission(task.paths.submissions(), name, task.test_ids, labels, task.competition, sidecar)
-    say(f"{path}: {len(labels)} rows, {empty.sum()} of them empty and filled with their most likely class")
+    say(f"{path}: {len(labels)} rows, {empty.sum()} of them empty and filled with their most likely class (highest above its threshold)")
 
 
 def explanation(members: "list[Member]", task: "Task", proof: "Proof", recipe: "Recipe") -> dict[str, Any]:
@@ -121,7 +159,7 @@ def explanation(members: "list[Member]", task: "Task", proof: "Proof", recipe: "
         "in_sample": proof.in_sample,
         "over": {name: numbers(gain) for name, gain in proof.over.items()},
         "blend": proof.stack.blend,
-        "thresholds": {name: threshold if math.isfinite(threshold) else None for name, threshold in thresholds},
+        "logit_thresholds": {name: threshold if math.isfinite(threshold) else None for name, threshold in thresholds},
         "candidates": [
             {
                 "blender": one.blender,

@@ -6,7 +6,8 @@ from comp.stacking import Recipe
 
 NOTES = """nested: macro F1 on folds not fitted on, +- standard error over groups; in-sample: what the same would claim on its own rows.
 over ...: paired gain over that blender, at whichever threshold rule serves it best.
-procedure: the choice between candidates made anew within each fold; the number to expect of new rows drawn like these."""
+procedure: the choice between candidates made anew within each fold; the number to expect of new rows drawn like these.
+errors and intervals resample groups with fitted weights and thresholds held fixed, so they are somewhat narrow."""
 
 
 def table(proof: Proof, recipe: Recipe) -> str:
@@ -27,8 +28,8 @@ def table(proof: Proof, recipe: Recipe) -> str:
 def _verdict(proof: Proof, recipe: Recipe) -> list[str]:
     low, high = proof.nested.interval
     chosen = proof.candidates[proof.chosen]
-    promoted = f"promoted over simpler ones by more than {recipe.promote:g} standard errors"
-    why = promoted if proof.chosen else "nothing promoted, the simplest stands"
+    margin = f"by more than {recipe.promote:g} s.e."
+    why = f"it beat the simpler one that stood before {margin}" if proof.chosen else f"the simplest; no other beat it {margin}"
     lines = [
         f"expect {proof.nested.value:.4f}, 95 % interval {low:.4f} to {high:.4f}; in-sample it would have claimed {proof.in_sample:.4f}",
         f"chosen on all rows: {_name(chosen)} ({why})",

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from comp.cuts import best_f1, class_major, positive_rows
 from comp.metrics import sigmoid
@@ -35,5 +36,5 @@ class Greedy:
         return rows.mean_probability(state)
 
 
-def build(steps: int = 25) -> Greedy:
+def build(steps: PositiveInt = 25) -> Greedy:
     return Greedy(steps)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
 
 from comp.cuts import NEVER, midpoints
 from comp.rows import Rows
@@ -37,9 +38,6 @@ class Bagged:
         best = best_in_bags(hits, misses, np.random.default_rng(self.seed), self.bags)
         return float(midpoints(cuts[best].astype(np.float64), ordered).mean())
 
-    def predict(self, state: NDArray[np.float64], rows: Rows) -> NDArray[np.bool_]:
-        return rows.logits[0] >= state
-
 
 def best_in_bags(hits: NDArray[np.int64], misses: NDArray[np.int64], rng: np.random.Generator, bags: int) -> NDArray[np.int64]:
     """(bags,) number of the cut of highest F1 in each bag, the highest cut among equals; bags without positives are left out.
@@ -55,5 +53,5 @@ def best_in_bags(hits: NDArray[np.int64], misses: NDArray[np.int64], rng: np.ran
     return (2 * true / (true + false + true[:, -1:])).argmax(axis=1)
 
 
-def build(bags: int = 50, seed: int = 0) -> Bagged:
+def build(bags: PositiveInt = 50, seed: NonNegativeInt = 0) -> Bagged:
     return Bagged(bags, seed)

@@ -11,9 +11,6 @@ class Exact:
     def fit(self, rows: Rows) -> NDArray[np.float64]:
         return best_thresholds(rows.logits[0], rows.known_labels)
 
-    def predict(self, state: NDArray[np.float64], rows: Rows) -> NDArray[np.bool_]:
-        return rows.logits[0] >= state
-
 
 def build() -> Exact:
     return Exact()

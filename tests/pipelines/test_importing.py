@@ -1,6 +1,7 @@
 """Predictions made elsewhere come in whatever table their maker wrote, and out with the same values and ids."""
 
 import io
+import json
 import os
 import pickle
 import re
@@ -17,6 +18,7 @@ from comp.metrics import logit
 from comp.predictions import read_predictions
 from pipelines import importing, stack
 from pipelines.command import run
+from tests.conftest import REPOSITORY
 
 YAML = "title: Tables\ndata: data/tables\nimages:\nclasses: [round, bright, striped]\n"
 TRAIN, TEST = 30, 8
@@ -71,6 +73,8 @@ def test_arrays_in_the_order_of_the_tables(elsewhere):
     ended = elsewhere.bring()
     assert ended.returncode == 0, ended.stderr
     assert "never trained on (holdout)" in ended.stdout
+    assert "DECLARED: theirs never trained on these rows, because they are a hold-out of its makers (DECLARE=holdout)." in ended.stdout
+    assert "MODEL=theirs VAL=... TEST=... DECLARE=oof" in ended.stdout
     train, test = elsewhere.imported(), elsewhere.imported("imported-test")
     assert train.ids == tuple(elsewhere.train_ids)
     assert test.ids == tuple(elsewhere.test_ids)
@@ -123,6 +127,40 @@ def test_csv_without_a_header(elsewhere):
     assert np.allclose(elsewhere.imported().logits, logit(elsewhere.val), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["Id", "id", None])
+def test_the_index_of_a_parquet_file_holds_its_ids(elsewhere, name):
+    order = np.random.default_rng(1).permutation(TRAIN)
+    index = pd.Index([elsewhere.train_ids[row] for row in order], name=name)
+    pd.DataFrame(elsewhere.val[order], columns=["round", "bright", "striped"], index=index).to_parquet(elsewhere.root / "val.parquet")
+    ended = elsewhere.bring(val="val.parquet")
+    if name:
+        assert ended.returncode == 0, ended.stderr
+        assert np.allclose(elsewhere.imported().logits, logit(elsewhere.val), atol=1e-5)
+    else:
+        assert "val.parquet has the column 'index' beside the classes, and no ids" in elsewhere.project.refused(ended)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_ids_under_another_name_are_not_taken_for_rows_in_order(elsewhere, suffix):
+    order = np.random.default_rng(1).permutation(TRAIN)
+    table = pd.DataFrame(elsewhere.val[order], columns=["round", "bright", "striped"])
+    table.insert(0, "image_id", [elsewhere.train_ids[row] for row in order])
+    path = elsewhere.root / f"val{suffix}"
+    table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
+    error = elsewhere.project.refused(elsewhere.bring(val=path.name))
+    assert "has the column 'image_id' beside the classes, and no ids: call it Id" in error
+    assert not (elsewhere.root / "oof").exists()
+
+
+def test_row_numbers_say_nothing_unless_they_are_out_of_order(elsewhere):
+    table = pd.DataFrame(elsewhere.val, columns=["round", "bright", "striped"])
+    table.to_csv(elsewhere.root / "val.csv")
+    assert elsewhere.bring(val="val.csv").returncode == 0
+    assert np.allclose(elsewhere.imported().logits, logit(elsewhere.val), atol=1e-5)
+    table.iloc[::-1].to_csv(elsewhere.root / "val.csv")
+    assert "'Unnamed: 0'" in elsewhere.project.refused(elsewhere.bring(val="val.csv"))
+
+
 @pytest.mark.parametrize("kind", ["lines", "csv"])
 def test_id_files(elsewhere, kind):
     order = np.random.default_rng(1).permutation(TRAIN)
@@ -144,6 +182,17 @@ def test_logits_stay_as_they_are(elsewhere):
     np.save(elsewhere.root / "test.npy", 40 * elsewhere.test - 20)
     assert elsewhere.bring("--logits").returncode == 0
     assert (elsewhere.imported().logits == (40 * elsewhere.val - 20).astype(np.float32)).all()
+
+
+def test_make_hands_over_ids_and_logits():
+    given = ["MODEL=m", "VAL=v", "TEST=t", "IDS=a", "TEST_IDS=b", "DECLARE=oof"]
+
+    def typed(*more):
+        command = ["make", "import", *given, *more, "RUN=printf '%s ' "]
+        return subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, check=True).stdout
+
+    assert "--val v --test t --ids a --test-ids b --logits --declare oof" in typed("LOGITS=1")
+    assert "--logits" not in typed("LOGITS=0") + typed()
 
 
 def saved(elsewhere, values):
@@ -188,18 +237,33 @@ def gone(elsewhere):
     (elsewhere.root / "val.npy").unlink()
 
 
+def empty(elsewhere):
+    (elsewhere.root / "val.npy").write_bytes(b"")
+
+
+def structured(elsewhere):
+    saved(elsewhere, np.zeros(TRAIN, dtype=[("a", "f4"), ("b", "U3"), ("c", "f4")]))
+
+
+def decisions(elsewhere):
+    saved(elsewhere, (elsewhere.val > 0.5).astype(np.uint8))
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
         (outside, r"val.npy holds -?\d.* for id 00.*--logits"),
         (not_a_number, "val.npy holds nan for id 00.*'bright'"),
         (infinite, "val.npy holds inf for id 00"),
-        (a_row_too_few, "val.npy has 29 rows, the competition's table 30 ids.*--ids"),
+        (a_row_too_few, "val.npy has 29 rows, train.csv 30 ids.*--ids.*IDS="),
         (a_class_too_few, "val.npy is 30 x 2, not rows x 3 classes"),
         (pickled, "val.npy cannot be read"),
         (objects, "val.npy cannot be read"),
         (words, "val.npy cannot be read"),
         (gone, "there is no val.npy"),
+        (empty, "val.npy cannot be read"),
+        (structured, "val.npy cannot be read"),
+        (decisions, "val.npy holds decisions, nothing but 0 and 1"),
     ],
 )
 def test_bad_values_are_refused_and_nothing_is_written(elsewhere, harm, message):
@@ -210,7 +274,8 @@ def test_bad_values_are_refused_and_nothing_is_written(elsewhere, harm, message)
 
 def test_bad_test_predictions_leave_no_train_predictions(elsewhere):
     np.save(elsewhere.root / "test.npy", elsewhere.test[1:])
-    assert "test.npy has 7 rows" in elsewhere.project.refused(elsewhere.bring())
+    message = "test.npy has 7 rows, sample_submission.csv 8 ids: give the ids of its rows with --test-ids, one a line (make: TEST_IDS=)"
+    assert message in elsewhere.project.refused(elsewhere.bring())
     assert not (elsewhere.root / "oof").exists()
 
 
@@ -251,6 +316,26 @@ def test_imported_models_stack(elsewhere):
     ended = elsewhere.typed(stack.main)
     assert ended.returncode == 0, ended.stderr
     assert "stacking 2 models on 30 rows" in ended.stdout
+    assert " groups: " not in ended.stdout  # which antibodies they were trained on, nobody knows
+
+
+def test_an_import_of_another_train_table_is_refused(elsewhere):
+    assert elsewhere.bring().returncode == 0
+    assert elsewhere.typed(stack.main).returncode == 0
+    path = elsewhere.root / "data/tables/train.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[3, "Target"] = "2" if table.loc[3, "Target"] != "2" else "1"
+    table.to_csv(path, index=False)
+    error = elsewhere.project.refused(elsewhere.typed(stack.main))
+    assert "imported.parquet was made with another train table" in error
+    assert "make import COMP=tables MODEL=theirs VAL=... TEST=..." in error
+
+
+def test_a_model_both_imported_and_trained_is_refused(elsewhere):
+    assert elsewhere.bring().returncode == 0
+    folder = elsewhere.root / "oof/tables/theirs"
+    (folder / "fold-0.parquet").write_bytes((folder / "imported.parquet").read_bytes())
+    assert "holds an imported model and one trained here: remove" in elsewhere.project.refused(elsewhere.typed(stack.main))
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="HPA_SHARED with real predictions is not set")
@@ -263,6 +348,6 @@ def test_real_predictions_stack_above_their_mean(project):
         assert ended.returncode == 0, ended.stderr
     ended = project.type("stack", "--competition", "real")
     assert ended.returncode == 0, ended.stderr
-    procedure = next(line.split() for line in ended.stdout.splitlines() if line.startswith("procedure"))
-    assert 0.50 < float(procedure[1]) < 0.62
-    assert float(procedure[-3]) > 0
+    told = json.loads(next((project.root / "submissions/real").glob("*.json")).read_text())
+    assert 0.50 < told["nested"]["value"] < 0.62
+    assert told["over"]["mean"]["value"] > 0

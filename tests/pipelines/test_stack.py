@@ -1,95 +1,21 @@
 """Stacks as a user makes them: complete, proven, repeatable, and refused with one line that says what to type."""
 
 import csv
-import io
 import json
 import os
 import re
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
-from comp.folds import Folds, assign
+from comp.folds import Folds
 from comp.labels import LabelSpace
-from comp.predictions import Predictions, Provenance, data_fingerprint, read_predictions
-from pipelines import stack
-from pipelines.command import run
-
-CLASSES = ("round", "bright", "striped", "absent")
-YAML = "title: Tables\ndata: data/tables\nimages:\nclasses: [round, bright, striped, absent]\nfolds: {count: 4}\n"
-SKILL = {"good": 2.5, "fair": 1.5, "coin": 0.0}
-TRAIN, TEST = 200, 40
-
-
-class Tables:
-    """A competition without images, its fold map, and prediction files of three drawn models."""
-
-    def __init__(self, project, holdout=0.0):
-        self.project, self.root = project, project.root
-        rng = np.random.default_rng(0)
-        self.truth = rng.random((TRAIN + TEST, 4)) < [0.3, 0.5, 0.1, 0.0]
-        ids = [f"image-{number:03d}" for number in rng.permutation(TRAIN + TEST)]
-        self.train_ids, self.test_ids = tuple(ids[:TRAIN]), tuple(ids[TRAIN:])
-        (self.root / "configs/competitions/tables.yaml").write_text(YAML)
-        data = self.root / "data/tables"
-        data.mkdir(parents=True)
-        strings = LabelSpace.numbered(CLASSES).strings(self.truth)
-        pd.DataFrame({"Id": self.train_ids, "Target": strings[:TRAIN]}).to_csv(data / "train.csv", index=False)
-        pd.DataFrame({"Id": self.test_ids, "Predicted": "0"}).to_csv(data / "sample_submission.csv", index=False)
-        groups = [f"A{number // 4}" for number in range(TRAIN)]
-        labels = self.truth[:TRAIN]
-        self.folds = assign(self.train_ids, labels, count=4, groups=groups, components=self.train_ids, overlap=0.5, holdout=holdout)
-        self.folds.write(self.root / "oof/tables/folds.csv")
-        self.logits = {}
-        for model, skill in SKILL.items():
-            self.logits[model] = (skill * self.truth + rng.normal(size=self.truth.shape) - 1).astype(np.float32)
-            self.write(model, labels)
-
-    def write(self, model, labels):
-        number_of = {name: number for number, name in enumerate((*self.train_ids, *self.test_ids))}
-        shared = {"competition": "tables", "model": model, "classes": CLASSES, "seed": 0}
-        shared |= {"folds": self.folds.fingerprint, "data": data_fingerprint(self.train_ids, labels)}
-        held = tuple(np.array(self.train_ids)[self.folds.fold == -1])
-        for fold in range(4):
-            own = tuple(np.array(self.train_ids)[self.folds.fold == fold])
-            for kind, ids, number in (("oof", own, fold), ("test", self.test_ids, -1), ("holdout", held, -1)):
-                if not ids:
-                    continue
-                logits = self.logits[model][[number_of[name] for name in ids]]
-                name = "fold" if kind == "oof" else kind
-                made = Predictions(ids, np.full(len(ids), number, np.int8), logits, Provenance(kind=kind, fold=fold, **shared))
-                made.write(self.file(model, f"{name}-{fold}"))
-
-    def file(self, model, name):
-        return self.root / f"oof/tables/{model}/{name}.parquet"
-
-    def change(self, model, name, **provenance):
-        """Write a file again with another provenance."""
-        found = read_predictions(self.file(model, name))
-        Predictions(found.ids, found.fold, found.logits, found.provenance.model_copy(update=provenance)).write(self.file(model, name))
-
-    def drop_row(self, model, name):
-        found = read_predictions(self.file(model, name))
-        Predictions(found.ids[1:], found.fold[1:], found.logits[1:], found.provenance).write(self.file(model, name))
-
-    def stack(self, *more):
-        """Type the command, without the price of another Python."""
-        code = 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-            patch.chdir(self.root)
-            patch.setattr(sys, "argv", ["stack", "--competition", "tables", *more])
-            try:
-                run(stack.main)
-            except SystemExit as ended:
-                code = ended.code
-        return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
-
-    def submissions(self):
-        return sorted((self.root / "submissions/tables").glob("*"))
+from tests.pipelines.stacked_tables import CLASSES, SKILL, TRAIN, Tables
 
 
 @pytest.fixture
@@ -109,22 +35,59 @@ def test_a_stack_is_proven_explained_and_written(tables):
     said = LabelSpace.numbered(CLASSES).multi_hot([row["Predicted"] for row in rows], tables.test_ids, "submission")
     assert said.any(axis=1).all()
     assert not said[:, 3].any()
-    assert (said == tables.truth[TRAIN:])[:, :3].mean() > 0.75
 
     told = json.loads(sidecar.read_text())
+    expected, filled = decided(tables, told, tables.test_ids)
+    assert (said == expected).all()
+    assert told["filled"] == filled
+    assert (said == tables.truth[TRAIN:])[:, :3].mean() > 0.75
     low, high = told["nested"]["interval"]
     assert low < told["nested"]["value"] < high
     assert f"expect {told['nested']['value']:.4f}" in ended.stdout
     assert set(told["models"]) == set(SKILL)
     assert len(told["models"]["good"]) == 8
-    assert told["thresholds"]["absent"] is None
-    assert all(np.isfinite(told["thresholds"][name]) for name in CLASSES[:3])
+    assert told["logit_thresholds"]["absent"] is None
+    assert all(np.isfinite(told["logit_thresholds"][name]) for name in CLASSES[:3])
     assert told["folds"] == tables.folds.fingerprint
     assert f"{told['filled']} of them empty" in ended.stdout
-    for name in ("mean + exact", "best_single + bagged", "greedy + exact", "procedure", "known groups", "new groups"):
-        assert name in ended.stdout
     assert len(told["candidates"]) == 6
+    for line in [*told["candidates"], {"blender": "procedure", **told}]:
+        assert printed(ended.stdout, line) == numbers_of(line)
+    for part in told["parts"]:
+        nested = f"{part['nested']['value']:.4f} +- {part['nested']['error']:.4f}"
+        assert f"{part['name']} groups: {nested} on {part['rows']} rows" in ended.stdout
+    known = tables.folds.known()
+    assert {part["name"]: part["rows"] for part in told["parts"]} == {"known": known.sum(), "new": (~known).sum()}
     assert sum(one["folds_that_chose_it"] for one in told["candidates"]) == 4
+
+
+def decided(tables, told, ids):
+    """The decisions (N, C) that a sidecar stands for, from the prediction files' logits, and how many rows were empty."""
+    number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
+    rows = [number_of[name] for name in ids]
+    probs = sum(weight / (1 + np.exp(-tables.logits[model][rows].astype(float))) for model, weight in told["blend"].items())
+    thresholds = [np.inf if limit is None else limit for limit in told["logit_thresholds"].values()]
+    above = np.log(probs / (1 - probs)) - thresholds
+    decisions = above >= 0
+    empty = ~decisions.any(axis=1)
+    decisions[empty, above[empty].argmax(axis=1)] = True
+    return decisions, empty.sum()
+
+
+def printed(output, line):
+    """The numbers of a candidate's line of the table, or the procedure's; a gain over itself is printed as "-"."""
+    name = f"{line['blender']} + {line['thresholds']}" if "thresholds" in line else "procedure"
+    text = next(shown.removeprefix(name) for shown in output.splitlines() if shown.startswith(name + " "))
+    text = re.sub(r"(?<=\s)-(?=\s|$)", "0 +- 0", text)
+    return [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", text.replace("+- ", ""))]
+
+
+def numbers_of(line):
+    """The same from the sidecar, as far as the table prints them."""
+    nested, over = line["nested"], line["over"]
+    found = [nested["value"], nested["error"], line["in_sample"]]
+    found += [gain[key] for name in ("best_single", "mean") for gain in [over[name]] for key in ("value", "error")]
+    return [round(number, 4) for number in found] + ([line["folds_that_chose_it"], 4] if "thresholds" in line else [])
 
 
 def test_twice_gives_the_same_bytes_and_the_order_of_tables_and_files_does_not_matter(tables):
@@ -159,68 +122,11 @@ def test_incomplete_models_are_left_out_saying_so_and_refused_when_asked_for(tab
 
 
 def test_missing_test_predictions_name_their_fold(tables):
+    assert "there is no oof/tables/better/fold-0.parquet: make fold-0 COMP=tables MODEL=better" in tables.project.refused(
+        tables.stack("--models", "good", "better")
+    )
     tables.file("good", "test-1").unlink()
     assert "make fold-1 COMP=tables MODEL=good" in tables.project.refused(tables.stack("--models", "good"))
-
-
-def other_folds(tables):
-    tables.change("fair", "fold-1", folds="0123456789abcdef")
-
-
-def other_train_table(tables):
-    tables.change("fair", "test-1", data="0123456789abcdef")
-
-
-def other_classes(tables):
-    tables.change("fair", "fold-3", classes=("round", "bright", "dotted", "absent"))
-
-
-def not_a_number(tables):
-    path = tables.file("fair", "fold-0")
-    found = read_predictions(path)
-    found.logits[3, 1] = np.nan
-    found.write(path)
-
-
-def a_test_id_too_few(tables):
-    tables.drop_row("fair", "test-2")
-
-
-def a_train_id_too_few(tables):
-    tables.drop_row("fair", "fold-2")
-
-
-def another_folds_rows(tables):
-    tables.file("fair", "fold-2").write_bytes(tables.file("fair", "fold-1").read_bytes())
-
-
-def other_settings(tables):
-    tables.change("fair", "fold-2", seed=5)
-
-
-def truncated(tables):
-    path = tables.file("fair", "fold-2")
-    path.write_bytes(path.read_bytes()[:200])
-
-
-@pytest.mark.parametrize(
-    ("harm", "message"),
-    [
-        (other_folds, "fair/fold-1.parquet was made with another fold map.*make fold-1 COMP=tables MODEL=fair"),
-        (other_train_table, "fair/test-1.parquet was made with another train table"),
-        (other_classes, "fair/fold-3.parquet has the class 'dotted' where the competition has 'striped'"),
-        (not_a_number, "fair/fold-0.parquet: .* hold nan for id image-.*'bright'"),
-        (a_test_id_too_few, "fair/test-2.parquet: .* lack id image-.*1 missing"),
-        (a_train_id_too_few, "fair/fold-2.parquet: .* lack id image-"),
-        (another_folds_rows, "fair/fold-2.parquet: .* lack id image-"),
-        (other_settings, "differ in seed"),
-        (truncated, "fair/fold-2.parquet cannot be read"),
-    ],
-)
-def test_bad_predictions_are_refused_on_one_line(tables, harm, message):
-    harm(tables)
-    assert re.search(message, tables.project.refused(tables.stack()))
-    assert tables.submissions() == []
 
 
 def test_no_models_at_all_says_how_to_get_one(tables):
@@ -236,11 +142,46 @@ def test_missing_fold_map_is_made(tables):
     assert "another fold map" in tables.project.refused(ended)  # the models were made with the map that is gone
 
 
+def test_two_folds_leave_nothing_to_choose_by(tables):
+    folds = tables.folds
+    Folds(folds.ids, folds.fold % 2, folds.group).write(tables.root / "oof/tables/folds.csv")
+    error = tables.project.refused(tables.stack())
+    assert "oof/tables/folds.csv has 2 folds" in error
+    assert "remove the map and the predictions made with it, then: make folds COMP=tables" in error
+
+
+def test_one_model_is_said_to_be_every_blend(tables):
+    ended = tables.stack("--models", "good")
+    assert ended.returncode == 0, ended.stderr
+    assert "stacking 1 model on 200 rows" in ended.stdout
+    assert "one model: every blend is this model again" in ended.stdout
+    told = json.loads(tables.submissions()[1].read_text())
+    assert len({one["nested"]["value"] for one in told["candidates"]}) == 2
+
+
+def test_files_of_an_earlier_hold_out_are_not_read(tables):
+    assert tables.stack().returncode == 0
+    before = tables.submissions()
+    tables.file("fair", "holdout-0").write_bytes(b"of another map")
+    assert tables.stack().returncode == 0
+    assert tables.submissions() == before
+
+
 @pytest.mark.parametrize(
-    ("name", "message"), [("nowhere", "there is no configs/stacks/nowhere.yaml.*default"), ("bad", "unknown key 'blender'")]
+    ("name", "message"),
+    [
+        ("nowhere", "there is no configs/stacks/nowhere.yaml.*default"),
+        ("key", "configs/stacks/key.yaml: unknown key 'blender'"),
+        ("part", "configs/stacks/part.yaml: blenders: there is no 'gredy': choose one of: .*greedy"),
+        ("option", "configs/stacks/option.yaml: thresholds.bagged: bags = 0 does not fit"),
+    ],
 )
-def test_mistaken_stacks_are_refused(tables, name, message):
-    (tables.root / "configs/stacks/bad.yaml").write_text("blender: [{name: mean}]\nblenders: [{name: mean}]\nthresholds: [{name: exact}]\n")
+def test_mistaken_stacks_are_refused_before_predictions_are_read(tables, name, message):
+    stacks = tables.root / "configs/stacks"
+    (stacks / "key.yaml").write_text("blender: [{name: mean}]\nblenders: [{name: mean}]\nthresholds: [{name: exact}]\n")
+    (stacks / "part.yaml").write_text("blenders: [{name: gredy}]\nthresholds: [{name: exact}]\n")
+    (stacks / "option.yaml").write_text("blenders: [{name: mean}]\nthresholds: [{name: bagged, bags: 0}]\n")
+    tables.file("fair", "fold-2").write_bytes(b"")
     assert re.search(message, tables.project.refused(tables.stack("--stack", name)))
 
 
@@ -251,9 +192,12 @@ def test_holdout_is_not_tuned_on_and_scored_once(project):
     ended = tables.stack()
     assert ended.returncode == 0, ended.stderr
     assert f"stacking 3 models on {TRAIN - held} rows" in ended.stdout
-    assert f"hold-out, {held} rows" in ended.stdout
     told = json.loads(tables.submissions()[1].read_text())
-    assert 0.3 < told["holdout"]["value"] < 0.75
+    ids = np.array(tables.train_ids)[tables.folds.fold == -1]
+    truth = tables.truth[:TRAIN][tables.folds.fold == -1]
+    score = f1_score(truth, decided(tables, told, ids)[0], average="macro", zero_division=0)
+    assert told["holdout"]["value"] == pytest.approx(score)
+    assert f"hold-out, {held} rows: {score:.4f} +- " in ended.stdout
 
     tables.file("fair", "holdout-1").unlink()
     ended = tables.stack()
@@ -267,9 +211,16 @@ def test_help_is_quick_and_loads_no_framework():
     code = "import sys, runpy; sys.argv = ['stack', '--help']\ntry: runpy.run_module('pipelines.stack', run_name='__main__')\nfinally: " + (
         "print([name for name in ('torch', 'tensorflow', 'sklearn', 'pandas') if name in sys.modules])"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=10, check=False, env=os.environ)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1] == "[]"
+    seconds = []
+    for _ in range(3):  # the best of three, because others may be using the machine
+        started = time.perf_counter()
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ)
+        seconds.append(time.perf_counter() - started)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.splitlines()[-1] == "[]"
+        if seconds[-1] < 1:
+            break
+    assert min(seconds) < 1
 
 
 def test_stacking_loads_no_framework(tables):

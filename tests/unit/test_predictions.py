@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -43,7 +44,7 @@ def test_test_predictions_are_the_mean_of_the_folds_logits_joined_by_id():
     first, second = make(["t", "u"], 0, -1, kind="test"), make(["u", "t"], 1, -1, kind="test")
     mean = mean_of_folds([first, second], ["t", "u"])
     np.testing.assert_allclose(mean.logits, (first.logits + second.logits[::-1]) / 2, rtol=1e-6)
-    assert mean.provenance.mean_of == (0, 1)
+    assert mean.provenance.fold is None
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,44 @@ def test_damaged_and_foreign_files_are_refused_by_name(tmp_path):
         read_predictions(path.with_name("fold-1.parquet"))
 
 
+def metadata(value):
+    return lambda table: table.replace_schema_metadata({b"comp": value})
+
+
+def text_logits(table):
+    return table.set_column(3, "z01", pa.array(["0.5", "0.25"]))
+
+
+def no_folds(table):
+    return table.set_column(1, "fold", pa.array([None, 0], pa.int8()))
+
+
+def a_column_more(table):
+    return table.append_column("z03", table["z02"])
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (metadata(b"{bad"), "says where it came from in no JSON"),
+        (metadata(b"\xff"), "says where it came from in no JSON"),
+        (metadata(b"[]"), r"= \[\] does not fit"),
+        (metadata(b'{"kind": "oof"}'), "'competition' is missing"),
+        (text_logits, "does not have the columns .* to z02"),
+        (a_column_more, "does not have the columns .* to z02"),
+        (no_folds, "has empty cells"),
+    ],
+)
+def test_files_that_break_the_format_are_refused_by_name(tmp_path, harm, message):
+    path = tmp_path / "net" / "fold-0.parquet"
+    make(["x", "y"]).write(path)
+    pq.write_table(harm(pq.read_table(path)), path)
+    with pytest.raises(PredictionError, match=message) as caught:
+        read_predictions(path)
+    assert "fold-0.parquet" in caught.value.what
+    assert "\n" not in str(caught.value)
+
+
 def test_another_fold_map_or_train_table_is_refused(tmp_path):
     found = make(["x"]).provenance
     refuse_other_folds(tmp_path, found, "f" * 16, "d" * 16)
@@ -97,6 +136,9 @@ def test_another_fold_map_or_train_table_is_refused(tmp_path):
         refuse_other_folds(tmp_path, found, "g" * 16, "d" * 16)
     with pytest.raises(PredictionError, match="another train table"):
         refuse_other_folds(tmp_path, found, "f" * 16, "e" * 16)
+    with pytest.raises(PredictionError, match=r"another fold map \(None\)"):
+        refuse_other_folds(tmp_path, make(["x"], folds=None).provenance, "f" * 16, "d" * 16)
+    refuse_other_folds(tmp_path, make(["x"], None, -1, kind="imported", folds=None).provenance, "f" * 16, "d" * 16)
 
 
 def test_the_data_fingerprint_sees_labels_and_not_the_order_of_rows():

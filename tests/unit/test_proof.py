@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from comp.errors import PredictionError
 from comp.metrics import macro_f1
 from comp.proof import choose, prove
 from comp.resampling import GroupBootstrap, Scored
@@ -105,14 +104,21 @@ def test_each_candidate_is_held_against_the_best_single_model_and_the_mean() -> 
 
 def test_known_and_new_groups_are_scored_apart() -> None:
     rows = drawn(1.5)
-    proof = prove(rows, RECIPE)
     known = np.array([len({int(f) for f in rows.folds[rows.groups == group]}) > 1 for group in rows.groups])
+    proof = prove(rows, RECIPE, known)
     assert [part.rows for part in proof.parts] == [known.sum(), (~known).sum()]
     shared = rows.known_labels[known].any(axis=0) & rows.known_labels[~known].any(axis=0)
     scores = [macro_f1(rows.known_labels[some][:, shared], proof.decisions[some][:, shared]) for some in (known, ~known)]
     assert [part.nested.value for part in proof.parts] == scores
-    alone = Rows(rows.logits, rows.models, rows.folds, np.arange(len(rows)), rows.labels)
-    assert prove(alone, RECIPE).parts == ()
+    assert prove(rows, RECIPE).parts == ()
+    assert prove(rows, RECIPE, np.zeros(len(rows), bool)).parts == ()
+
+
+def test_kinds_of_rows_without_a_class_in_common_have_no_score() -> None:
+    rows = drawn(1.5)
+    known = np.arange(len(rows)) < 150
+    labels = rows.known_labels & np.where(known[:, None], [True, True, False, False], [False, False, True, True])
+    assert prove(Rows(rows.logits, rows.models, rows.folds, rows.groups, labels), RECIPE, known).parts == ()
 
 
 def test_classes_without_positives_break_nothing() -> None:
@@ -127,7 +133,7 @@ def test_classes_without_positives_break_nothing() -> None:
 
 
 def test_two_folds_leave_nothing_to_choose_by() -> None:
-    with pytest.raises(PredictionError, match="three folds"):
+    with pytest.raises(ValueError, match="three folds"):
         prove(drawn(1.0, folds=2), RECIPE)
 
 

@@ -11,7 +11,7 @@ def some_rows(models: tuple[str, ...] = ("a", "b"), count: int = 6) -> Rows:
     rng = np.random.default_rng(3)
     logits = rng.normal(size=(len(models), count, 4)).astype(np.float32)
     labels = rng.random((count, 4)) < 0.5
-    return Rows(logits, models, np.arange(count, dtype=np.int8) % 3, np.arange(count) // 2, labels, {"size": np.arange(count)})
+    return Rows(logits, models, np.arange(count, dtype=np.int8) % 3, np.arange(count) // 2, labels)
 
 
 def test_models_stand_in_the_order_of_their_names() -> None:
@@ -28,7 +28,6 @@ def test_take_keeps_every_array_together() -> None:
     assert (taken.logits == rows.logits[:, [1, 4]]).all()
     assert (taken.labels == rows.known_labels[[1, 4]]).all()
     assert taken.groups.tolist() == [0, 2]
-    assert taken.features["size"].tolist() == [1, 4]
 
 
 def test_unlabelled_rows_show_no_labels() -> None:

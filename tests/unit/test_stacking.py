@@ -8,7 +8,7 @@ import pytest
 from comp.errors import ConfigError
 from comp.rows import Rows
 from comp.schema import parse, read_yaml
-from comp.stacking import Recipe
+from comp.stacking import Recipe, Stack, load_recipe
 
 STACKS = sorted((Path(__file__).parents[2] / "configs" / "stacks").glob("*.yaml"))
 
@@ -52,15 +52,15 @@ def test_a_candidate_is_what_its_parts_are_one_by_one() -> None:
         assert (decisions[some] == expected[some]).all()
 
 
-def test_an_empty_prediction_gets_the_class_closest_to_its_threshold() -> None:
-    rows = drawn()
-    stack = recipe().candidates().fit(rows)[0]
-    low = Rows(rows.logits - 30, rows.models, rows.folds, rows.groups)
-    decisions, empty = stack.decide(stack.blended(low))
-    assert empty.all()
-    closest = (stack.blended(low).logits[0] - stack.thresholds).argmax(axis=1)
-    assert (decisions.sum(axis=1) == 1).all()
-    assert (decisions.argmax(axis=1) == closest).all()
+def test_an_empty_prediction_gets_the_class_highest_above_its_threshold() -> None:
+    logits = np.array([[[-1.0, -2.0, -3.0], [1.0, -2.0, -9.0]]], np.float32)
+    rows = Rows(logits, ("a",), np.zeros(2, np.int8), np.arange(2))
+    candidates = recipe().candidates()
+    stack = Stack(candidates.blenders["mean"], {"a": 1.0}, np.array([1.0, -1.5, 0.0]))
+    decisions, empty = stack.decide(stack.blended(rows))
+    # -1 is the most probable class of the first row, but 2 below its threshold; -2 is 0.5 below its own
+    assert decisions.tolist() == [[False, True, False], [True, False, False]]
+    assert empty.tolist() == [True, False]
 
 
 def test_a_class_without_positives_fills_no_empty_prediction() -> None:
@@ -71,6 +71,15 @@ def test_a_class_without_positives_fills_no_empty_prediction() -> None:
     decisions, empty = stack.decide(stack.blended(Rows(rows.logits - 30, rows.models, rows.folds, rows.groups)))
     assert empty.all()
     assert not decisions[:, 3].any()
+
+
+def test_a_recipe_names_its_file_and_is_refused_before_it_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("blenders: [{name: mean}]\nthresholds: [{name: bagged, bags: 0}]\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: thresholds\.bagged: bags = 0 does not fit"):
+        load_recipe(path)
+    path.write_text("blenders: [{name: mean}]\nthresholds: [{name: bagged, bags: 3}]\n")
+    assert load_recipe(path).candidates().names == [("mean", "bagged bags=3")]
 
 
 def test_parts_never_see_the_labels_of_rows_they_predict() -> None:
@@ -97,7 +106,10 @@ def test_mistaken_recipes_are_refused(changes: dict, message: str) -> None:
     [
         ({"blenders": [{"name": "gredy"}]}, "there is no 'gredy'.*greedy"),
         ({"blenders": [{"name": "greedy", "step": 3}]}, "unknown option 'step'"),
+        ({"blenders": [{"name": "greedy", "steps": 0}]}, "steps = 0"),
         ({"thresholds": [{"name": "bagged", "bags": "many"}]}, "bags"),
+        ({"thresholds": [{"name": "bagged", "bags": -1}]}, "bags = -1"),
+        ({"thresholds": [{"name": "bagged", "seed": -1}]}, "seed = -1"),
     ],
 )
 def test_mistaken_parts_are_refused(changes: dict, message: str) -> None:

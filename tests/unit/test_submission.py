@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from comp.submission import check_submission, claim, newest_submission, read_sid
 COMPETITION = Competition(name="tiny", title="Tiny", data="data", classes=("Nucleus", "Cytosol", "Rods"))
 IDS = ("b", "a", "c")
 STRINGS = ["0", "2 0", "1"]
-SIDECAR = {"stack": "mean", "nested": {"value": 0.5, "error": 0.1}, "run": {"seconds": 3}}
+SIDECAR = {"stack": "mean", "nested": {"value": 0.5, "error": 0.1}}
 
 
 def written(folder: Path, **changes: object) -> Path:
@@ -34,11 +36,11 @@ def test_rows_and_sidecar_come_back_as_given(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decisions, [[1, 0, 0], [1, 0, 1], [0, 1, 0]])
 
 
-def test_the_name_follows_the_content_and_not_the_run(tmp_path: Path) -> None:
+def test_the_name_follows_the_content(tmp_path: Path) -> None:
     first = written(tmp_path)
     assert first.name.startswith("mean-")
     assert len(first.stem.removeprefix("mean-")) == 8
-    assert written(tmp_path, run={"seconds": 99}) == first
+    assert written(tmp_path) == first
     assert written(tmp_path, thresholds=[0.5]) != first
     assert write_submission(tmp_path, "mean", IDS, ["0", "2", "1"], COMPETITION, SIDECAR) != first
     assert {path.suffix for path in tmp_path.iterdir()} == {".csv", ".json"}
@@ -52,6 +54,24 @@ def test_a_csv_never_stands_without_its_sidecar(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="no space"):
         written(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sidecar_never_stands_without_its_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def full_disk(_: Path) -> Iterator[None]:
+        raise OSError("no space left on device")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comp.submission, "atomic_write", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            written(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    whole = written(tmp_path)
+    monkeypatch.setattr(comp.submission, "atomic_write", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        written(tmp_path)
+    assert claim(whole) == Estimate(0.5, 0.1)  # an earlier pair stays a pair
 
 
 def test_an_invalid_submission_is_not_written(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_damaged_and_foreign_weight_files_are_refused(tmp_path):
     torch.save(timm.create_model("test_efficientnet").state_dict(), foreign)
     with pytest.raises(ConfigError, match=r"damaged\.pth cannot be read"):
         make(weights=str(damaged))
-    with pytest.raises(ConfigError, match="test_resnet with weights .* cannot be built"):
+    with pytest.raises(ConfigError, match=r"test_resnet with weights .* cannot be built"):
         make(weights=str(foreign))
 
 

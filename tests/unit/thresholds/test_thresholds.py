@@ -92,7 +92,7 @@ def test_exact_is_best_in_sample() -> None:
     scores = {}
     for name in parts.names("thresholds"):
         rule = parts.build("thresholds", {"name": name})
-        scores[name] = macro_f1(rows.known_labels, rule.predict(rule.fit(rows), rows.unlabelled()))
+        scores[name] = macro_f1(rows.known_labels, rows.logits[0] >= rule.fit(rows))
     assert scores["exact"] == max(scores.values())
 
 
@@ -109,9 +109,7 @@ class TestEveryRule:
         rows, rule = drawn(), parts.build("thresholds", {"name": name})
         labels = rows.known_labels.copy()
         labels[:, 1] = False
-        state = rule.fit(Rows(rows.logits, rows.models, rows.folds, rows.groups, labels))
-        assert state[1] == NEVER
-        assert not rule.predict(state, rows)[:, 1].any()
+        assert rule.fit(Rows(rows.logits, rows.models, rows.folds, rows.groups, labels))[1] == NEVER
 
     def test_one_and_all_positives_and_ties_at_the_clip(self, name: str) -> None:
         labels = np.zeros((50, 3), bool)
@@ -119,12 +117,11 @@ class TestEveryRule:
         logits = np.where(np.random.default_rng(0).random((1, 50, 3)) < 0.5, -16, 16).astype(np.float32)
         rows = Rows(logits, ("blend",), np.zeros(50, np.int8), np.arange(50), labels)
         rule = parts.build("thresholds", {"name": name})
-        state = rule.fit(rows)
-        assert np.isfinite(state).all()
-        assert rule.predict(state, rows)[:, 1].all()
+        thresholds = rule.fit(rows)
+        assert np.isfinite(thresholds).all()
+        assert (logits[0, :, 1] >= thresholds[1]).all()
 
-    def test_decisions_are_booleans_of_the_rows_shape(self, name: str) -> None:
-        rows, rule = drawn(), parts.build("thresholds", {"name": name})
-        decisions = rule.predict(rule.fit(rows), rows.unlabelled())
-        assert decisions.dtype == bool
-        assert decisions.shape == (400, 4)
+    def test_one_threshold_a_class(self, name: str) -> None:
+        thresholds = parts.build("thresholds", {"name": name}).fit(drawn())
+        assert thresholds.dtype == np.float64
+        assert thresholds.shape == (4,)
