@@ -236,7 +236,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_cache_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no image cache .*nowhere: fill it with: python -m pipelines\.cache"):
+    with pytest.raises(DataError, match=r"there is no image cache .*nowhere: fill it with: make data"):
         open_cache(tmp_path / "nowhere")
 
 
