@@ -3,7 +3,7 @@
 
 COMP ?= practice
 DECLARE ?= holdout
-SETUP_PYTHON ?= python3
+SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
 READY := .venv/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
@@ -11,13 +11,14 @@ RUN := $(PYTHON) -m pipelines.
 export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS
 given = $(if $($(1)),$(2) "$$$(1)")
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup data competition folds model models stack submit import score practice bench check test
 
 help: ## this list
 	@echo "Targets:"
-	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sed 's/fold-%/fold-K/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "K", $$1); printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo "Variables (COMP = $(COMP)):"
-	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-17s %s\n", $$1, $$2}'
+	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import)
@@ -38,8 +39,8 @@ help: ## this list
 
 setup: $(READY) ## a .venv with everything the other targets need
 $(READY): pyproject.toml constraints.txt
-	@$(SETUP_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(SETUP_PYTHON) is older than 3.11: make setup SETUP_PYTHON=python3.11" >&2; exit 2; }
-	@[ -x $(PYTHON) ] || $(SETUP_PYTHON) -m venv .venv
+	@[ -n "$(SETUP_PYTHON)" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(SETUP_PYTHON) -m venv --clear .venv
 	@echo "installing into .venv (several GB, minutes)"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
@@ -63,10 +64,10 @@ model: $(READY) ## train all folds of MODEL (default: densenet121)
 	@$(RUN)models --competition "$$COMP" --models "$${MODEL:-densenet121}" $(call given,SET,--set) $(call given,WORKERS,--workers)
 
 models: $(READY) ## train all folds of MODELS (default: those the competition lists)
-	@$(RUN)models --competition "$$COMP" $(if $(MODELS),--models $(MODELS)) $(call given,SET,--set) $(call given,WORKERS,--workers)
+	@$(RUN)models --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,SET,--set) $(call given,WORKERS,--workers)
 
 stack: $(READY) ## blend all complete models, prove it on unseen rows, write the submission
-	@$(RUN)stack --competition "$$COMP" $(if $(MODELS),--models $(MODELS)) $(call given,STACK,--stack)
+	@$(RUN)stack --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
 
 submit: $(READY) ## check the newest submission (or FILE) and hand it to Kaggle's client
 	@$(RUN)submit --competition "$$COMP" $(call given,FILE,--file) $(call given,MESSAGE,--message)

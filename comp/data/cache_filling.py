@@ -31,7 +31,7 @@ from comp.workers import cores
 
 Files = Mapping[str, Sequence[Path]]
 Problems = list[tuple[str, str]]  # id, what is wrong with its files
-SECONDS_BETWEEN_FLUSHES = 10.0
+SECONDS_BETWEEN_FLUSHES = 0.5  # while the workers read on; so little is left to flush at the end
 AHEAD = 256  # images given to each core before their results are looked at: enough to do while the disk is waited for
 NAMED = 3  # problems in a message; all of them are in the CSV
 
@@ -48,8 +48,11 @@ def fill_cache(folder: Path, files: Files, size: int, channels: Sequence[str], t
         DataError: files that are missing or unreadable, the first ones by name; a CSV beside the folder lists all.
     """
     report = folder.with_name(f"{folder.name}-unreadable.csv")
-    refuse(missing_files(files), len(files), report, then)
-    stamps = _stamps(files, size, len(channels))
+    try:
+        stamps = _stamps(files, size, len(channels))
+    except FileNotFoundError:
+        refuse(missing_files(files), len(files), report, then)
+        raise
     index = {"version": 1, "size": size, "channels": list(channels), "ids": list(files)}
     if not _is_filled(folder, index, stamps):
         with lock(folder.with_name(f"{folder.name}.lock"), f"filling {folder}"):
@@ -163,8 +166,13 @@ def _fill(folder: Path, files: Files, stamps: NDArray[np.uint64], announce: Call
 def _read(files: Sequence[Path], cache: Cache, stamp: np.uint64) -> tuple[NDArray[np.uint8], NDArray[np.void]]:
     """Pixels (size, size, C) and the record of one image."""
     planes = read_planes(files, len(cache.channels))
-    black = sum((cv2.countNonZero(plane) == 0) << bit for bit, plane in enumerate(planes))
-    pixels = np.asarray(cv2.merge([resize(plane, cache.size) for plane in planes]), np.uint8)
+    small = [resize(plane, cache.size) for plane in planes]
+    pixels = np.asarray(cv2.merge(small), np.uint8)
+    # what is not black when small was not black when large, and small is sooner looked at
+    black = sum(
+        (not cv2.countNonZero(less) and not cv2.countNonZero(plane)) << bit
+        for bit, (plane, less) in enumerate(zip(planes, small, strict=True))
+    )
     return pixels, np.array((stamp, black, *planes[0].shape, 0), RECORD)
 
 

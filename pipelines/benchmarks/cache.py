@@ -22,9 +22,9 @@ CHANNELS = (0, 1, 2, 3)
 Images = Sequence[Sequence[Path]]
 
 
-def measure(folder: Path, pixels: int = PIXELS, size: int = 256, rows: int = 192, rounds: int = 9) -> list[Result]:
+def measure(folder: Path, pixels: int = PIXELS, size: int = 256, rows: int = 576, rounds: int = 9) -> list[Result]:
     images = drawn_images(folder, pixels)
-    return [filling(folder, images, size, rows, rounds), batches(folder, images, size, 4 * rows, rounds)]
+    return [filling(folder, images, size, rows, rounds), batches(folder, images, size, rows, rounds)]
 
 
 def filling(folder: Path, images: Images, size: int, rows: int, rounds: int) -> Result:

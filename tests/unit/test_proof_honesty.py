@@ -83,6 +83,7 @@ def test_nested_score_is_the_score_on_fresh_rows_over_ten_competitions() -> None
             inside[seed, number] = low <= truth <= high
     spread = gaps.mean(axis=1).std(ddof=1) / 10**0.5
     said = f"nested - fresh: {gaps.mean():+.4f} +- {spread:.4f}; in-sample - fresh: {claims.mean():+.4f}; covered: {inside.mean():.2f}"
+    print(said)
     assert abs(gaps.mean()) <= 0.01, said
     assert claims.mean() > 0.02, said
     assert inside.mean() >= 0.8, said  # of intervals of a nominal 95 %
