@@ -70,15 +70,15 @@ def meaning(declared: str, model: str, competition: "Competition", paths: "Paths
 
 
 def refuse_own_name(model: str, competition: "Competition", paths: "Paths") -> None:
-    """Raise PredictionError for a name that a model trained here has or could have, or that is no file name."""
+    """Raise PredictionError for a name that a model trained here has or could have (where there are images), or that is no file name."""
     import re
 
     from comp.errors import PredictionError
 
     if not re.fullmatch(r"\w[\w.-]*", model):
         raise PredictionError(f"MODEL={model} is no model name", "use letters, digits, '_', '-' and '.'")
-    trained_here = (paths.root / "configs" / "models" / f"{model}.yaml").exists() or any(paths.model(model).glob("fold-*.parquet"))
-    if trained_here:
+    could_be = competition.images is not None and (paths.root / "configs" / "models" / f"{model}.yaml").exists()
+    if could_be or any(paths.model(model).glob("fold-*.parquet")):
         then = f"give the imported one another: make import COMP={competition.name} MODEL={model}-imported ..."
         raise PredictionError(f"{model} is the name of a model trained here", then)
 

@@ -292,7 +292,9 @@ def test_bad_ids_are_refused(elsewhere, change, message):
 def test_other_files_and_names_are_refused(elsewhere):
     (elsewhere.root / "val.txt").write_text("0.5")
     assert "neither .npy nor .csv nor .parquet" in elsewhere.project.refused(elsewhere.bring(val="val.txt"))
-    assert "name of a model trained here" in elsewhere.project.refused(elsewhere.bring(model="densenet121"))
+    assert elsewhere.bring(model="densenet121").returncode == 0  # tables alone: no model is trained here
+    ours = elsewhere.project.call("importing", "--competition", "tiny", "--model", "tiny", "--val", "val.npy", "--declare", "holdout")
+    assert "name of a model trained here" in elsewhere.project.refused(ours)
     assert "is no model name" in elsewhere.project.refused(elsewhere.bring(model="../theirs"))
 
 
