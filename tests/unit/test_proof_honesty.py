@@ -5,6 +5,7 @@ by drawn logits whose errors are heavy-tailed and partly shared by models and by
 """
 
 import numpy as np
+import pytest
 
 from comp.folds import assign
 from comp.labels import LabelSpace
@@ -23,7 +24,7 @@ RECIPE = Recipe(
 )
 
 
-def draw(seed: int) -> list[tuple[Rows, Rows]]:
+def draw(seed: int, tails: str) -> list[tuple[Rows, Rows]]:
     """Rows of a competition's train part with folds, and 4,000 fresh ones drawn without shift; thrice, with other networks."""
     spec = PracticeSpec(train=1500, test=1, unshifted=4000, seed=seed)
     table = draw_tables(spec)
@@ -47,17 +48,20 @@ def draw(seed: int) -> list[tuple[Rows, Rows]]:
     fold[train] = folds.fold
     both = []
     for number in range(3):
-        logits = draw_logits(drawn, known, table.faint.to_numpy(), antibodies, np.random.default_rng([seed, number]))
+        logits = draw_logits(drawn, known, table.faint.to_numpy(), antibodies, tails, np.random.default_rng([seed, number]))
         rows = Rows(logits, tuple(SKILL), fold, antibodies, published)
         both.append((rows.take(train), rows.take(~train)))
     return both
 
 
-def draw_logits(labels: np.ndarray, known: np.ndarray, faint: np.ndarray, antibodies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_logits(
+    labels: np.ndarray, known: np.ndarray, faint: np.ndarray, antibodies: np.ndarray, tails: str, rng: np.random.Generator
+) -> np.ndarray:
     """(4, N, C): signal by class and model, stronger for known antibodies, weaker in faint wells; heavy-tailed errors of rows."""
 
     def of_antibodies(scale: float) -> np.ndarray:
-        return scale * rng.normal(size=(antibodies.max() + 1, labels.shape[1]))[antibodies]
+        shape = (antibodies.max() + 1, labels.shape[1])
+        return scale * (rng.standard_t(4, shape) if tails == "heavy" else rng.normal(size=shape))[antibodies]
 
     def of_rows(scale: float) -> np.ndarray:
         return scale * rng.standard_t(4, labels.shape)
@@ -70,10 +74,11 @@ def draw_logits(labels: np.ndarray, known: np.ndarray, faint: np.ndarray, antibo
     return np.array(logits, np.float32)
 
 
-def test_nested_score_is_the_score_on_fresh_rows_over_ten_competitions() -> None:
+@pytest.mark.parametrize("tails", ["normal", "heavy"])
+def test_nested_score_is_the_score_on_fresh_rows_over_ten_competitions(tails: str) -> None:
     gaps, claims, errors, inside = np.zeros((4, 10, 3))  # competitions, networks
     for seed in range(10):
-        for number, (train, fresh) in enumerate(draw(seed)):
+        for number, (train, fresh) in enumerate(draw(seed, tails)):
             proof = prove(train, RECIPE)
             truth = macro_f1(fresh.known_labels, proof.stack.decide(proof.stack.blended(fresh))[0])
             low, high = proof.nested.interval
