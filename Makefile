@@ -5,14 +5,15 @@ COMP ?= practice
 DECLARE ?= holdout
 SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
 READY := .venv/.ready
+PEERS := .venv-peers/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
 # values reach the shell through the environment, so that no quote in them can break a line
-export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS
+export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST
 given = $(if $($(1)),$(2) "$$$(1)")
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds model models stack submit import score practice bench check test
+.PHONY: help setup data competition folds model models stack vote overlay submit import score practice bench bench-stack check test
 
 help: ## this list
 	@echo "Targets:"
@@ -22,20 +23,21 @@ help: ## this list
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import)
-#: MODELS   "a b c": models to train or to stack (default: those the competition lists; all complete ones)
+#: MODELS   "a b c": models to train, to stack (default: those the competition lists; all complete ones) or to let vote
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: WORKERS  folds trained side by side (default: one a GPU, else one a core)
 #: DATA     a folder in Kaggle's layout (make data, competition)
-#: FILE     a submission (make submit, score) or a fold map (make folds)
+#: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
 #: MESSAGE  what Kaggle shows beside the submission (make submit)
 #: VAL      predictions of the train table's rows made elsewhere: .npy, .csv or .parquet (make import)
-#: TEST     predictions of the test images made elsewhere (make import)
+#: TEST     predictions of the test images made elsewhere, or a submission, which then votes (make import)
 #: IDS      ids of the rows of VAL, one a line (make import; default: the order of the train table)
 #: TEST_IDS ids of the rows of TEST, one a line (make import; default: the order of the sample submission)
 #: LOGITS   1: VAL and TEST hold logits, not probabilities (make import)
 #: DECLARE  holdout or oof: why the imported models never trained on the rows of VAL (default: holdout)
-#: LABELS   a table of true labels to score against (make score; default: the practice competition's sealed ones)
+#: LABELS   a table of true labels: to score against (make score; default: the practice competition's sealed ones) or to lay over (make overlay)
+#: AT_LEAST how many files a label needs (make vote; default: half of them)
 
 setup: $(READY) ## a .venv with everything the other targets need
 $(READY): pyproject.toml constraints.txt
@@ -69,17 +71,32 @@ models: $(READY) ## train all folds of MODELS (default: those the competition li
 stack: $(READY) ## blend all complete models, prove it on unseen rows, write the submission
 	@$(RUN)stack --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
 
+vote: $(READY) ## majority vote over label files: MODELS="a b" brought by make import, FILE="c.csv d.csv"
+	@$(RUN)vote --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(if $(FILE),--file $$FILE) $(call given,AT_LEAST,--at-least)
+
+overlay: $(READY) ## labels known from elsewhere (LABELS) over the newest submission (or FILE)
+	@$(RUN)overlay --competition "$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
+
 submit: $(READY) ## check the newest submission (or FILE) and hand it to Kaggle's client
 	@$(RUN)submit --competition "$$COMP" $(call given,FILE,--file) $(call given,MESSAGE,--message)
 
 score: $(READY) ## what the sealed labels (or LABELS) say of the newest submission (or FILE)
 	@$(RUN)score --competition "$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
 
-import: $(READY) ## bring predictions made elsewhere: MODEL=name VAL=file TEST=file
-	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) $(call given,TEST_IDS,--test-ids) $(if $(filter-out 0,$(LOGITS)),--logits) --declare "$$DECLARE"
+import: $(READY) ## bring predictions made elsewhere: MODEL=name VAL=file TEST=file; or labels alone: TEST=submission.csv
+	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) $(call given,TEST_IDS,--test-ids) $(if $(filter-out 0,$(LOGITS)),--logits) $(if $(VAL),--declare "$$DECLARE")
 
 bench: $(READY) ## measure training, cache, folds and thresholds against their limits and peers
 	@$(RUN)bench
+
+bench-stack: $(READY) ## our stack (STACK) against the tools people use, on the same folds of COMP's prediction files
+	@$(MAKE) --no-print-directory $(PEERS) || echo "AutoGluon could not be installed; the table will do without it" >&2
+	@$(RUN)bench_stack --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
+$(PEERS): pipelines/benchmarks/peers/autogluon.txt
+	@echo "installing AutoGluon's selection into .venv-peers (400 MB)"
+	@$(PYTHON) -m venv --clear .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $(PEERS)
 
 check: $(READY) ## ruff, mypy, import-linter
 	@.venv/bin/ruff check .

@@ -60,6 +60,24 @@ def best_thresholds(scores: Floats, labels: Bools) -> NDArray[np.float64]:
     return thresholds
 
 
+def best_common_threshold(scores: Floats, labels: Bools) -> float:
+    """The one threshold of highest macro F1 for all classes of scores and labels (N, C); NEVER without any positive.
+
+    As for one class, it can only lie just below a positive of some class. The highest among equals.
+    """
+    present = labels.any(axis=0)
+    if not present.any():
+        return NEVER
+    cuts = np.unique(scores[labels])
+    total = np.zeros(len(cuts))
+    columns = [(np.sort(values), np.sort(values[has])) for values, has in zip(class_major(scores)[present], labels.T[present], strict=True)]
+    for ordered, positives in columns:
+        hits = len(positives) - np.searchsorted(positives, cuts)
+        total += 2 * hits / (len(ordered) - np.searchsorted(ordered, cuts) + len(positives))
+    best = cuts[[len(cuts) - 1 - int(total[::-1].argmax())]].astype(np.float64)
+    return float(max(midpoints(best, ordered)[0] for ordered, _ in columns))
+
+
 def best_f1(scores: Floats, positives: list[NDArray[np.int64]]) -> NDArray[np.float64]:
     """The F1 (C,) at the best thresholds, for scores (C, N) and the numbers of the rows that have each class."""
     return np.array([best_cut(values, np.sort(values[rows]))[1] for values, rows in zip(scores, positives, strict=True)])

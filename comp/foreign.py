@@ -141,7 +141,9 @@ def _refuse_values(path: Path, ids: tuple[str, ...], values: NDArray[np.float64]
         what = f"{path} holds {values[row, column]:g} for id {ids[row]}, class {competition.classes[column]!r}"
         raise PredictionError(what + ("" if np.isnan(values[row, column]) else f" ({bad.sum()} such values)"), then)
     if np.isin(values, (0, 1)).all():
-        raise PredictionError(f"{path} holds decisions, nothing but 0 and 1", "give the probabilities or logits behind them")
+        columns = f"{competition.columns.id},{competition.columns.predicted}"
+        then = f"give the probabilities or logits behind them; those of test images can vote as a label file, TEST=file.csv with {columns}"
+        raise PredictionError(f"{path} holds decisions, nothing but 0 and 1", then)
 
 
 def _is_number(text: str) -> bool:

@@ -1,4 +1,7 @@
-"""The members of a stack: which models are complete, and their prediction files joined by id into `Rows`."""
+"""The members of a stack: which models are complete, and their prediction files joined by id into `Rows`.
+
+A folder of `oof/<competition>/` holds one kind of model: one trained here, an import, a label file, or a stack.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +29,13 @@ from comp.predictions import (
     remake,
 )
 from comp.rows import Rows
+
+FILES_OF: dict[Kind, tuple[str, str]] = {  # what a folder of oof/<competition>/ may hold, and the files that say so
+    "imported": ("an imported model", "imported*.parquet"),
+    "hard": ("a label file", "hard.parquet"),
+    "stack": ("a stack", "stack*.parquet"),
+    "oof": ("one trained here", "fold-*.parquet"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +66,10 @@ class Member:
 
     Attributes:
         imported: it was trained elsewhere, so that our folds do not say on which rows.
-        train: (N, C) logits of the train rows in the order of `folds.ids`, NaN for a hold-out that it did not predict.
-        test: (T, C) logits in the order of the sample submission.
+        train: (N, C) logits of the train rows in the order of `folds.ids`, NaN for a hold-out that it did not predict (a stack
+            never does).
+        test: (T, C) logits in the order of the sample submission: of a model trained here, the mean over its folds.
+        test_by_fold: (folds, T, C) of a model trained here, (1, T, C) of others.
         files: content hash of each file read, by name.
     """
 
@@ -65,6 +77,7 @@ class Member:
     imported: bool
     train: NDArray[np.float32]
     test: NDArray[np.float32]
+    test_by_fold: NDArray[np.float32]
     files: dict[str, str]
 
 
@@ -73,11 +86,31 @@ def models_with_predictions(paths: Paths) -> list[str]:
     return sorted({path.parent.name for path in paths.oof().glob("*/*.parquet")})
 
 
+def is_hard(task: Task, model: str) -> bool:
+    """Whether a model is a label file, which votes on test images and never joins a stack."""
+    return task.paths.hard(model).exists()
+
+
+def is_stack(task: Task, model: str) -> bool:
+    """Whether a model is a stack's own predictions."""
+    return any(path.exists() for path in (task.paths.stack(model), task.paths.stack_test(model)))
+
+
+def why_left_out(task: Task, model: str) -> PredictionError | None:
+    """What keeps a model out of a stack of all that there is; None for one that belongs to it."""
+    if is_stack(task, model):
+        return PredictionError(f"{task.paths.model(model)} holds a stack", "ask for it by its name in MODELS")
+    return what_is_missing(task, model)
+
+
 def what_is_missing(task: Task, model: str) -> PredictionError | None:
-    """The first file that keeps a model out of a stack, and how to make it; None for a complete model."""
+    """What keeps a model out of any stack: its first missing file and how to make it, or that it is a label file; else None."""
+    if is_hard(task, model):
+        what = f"{task.paths.hard(model)} is a label file, which only votes"
+        return PredictionError(what, f'make vote COMP={task.competition.name} MODELS="{model} ..."')
     for file in _files(task, model):
         if not file.path.exists():
-            return PredictionError(f"there is no {file.path}", _command(task, model, file))
+            return PredictionError(f"there is no {file.path}", remake(task.competition.name, model, file.kind, file.fold))
     return None
 
 
@@ -86,29 +119,31 @@ def read_member(task: Task, model: str) -> Member:
 
     Raises:
         PredictionError: a file is missing or damaged, is not what its path says, was made with other folds, another train
-            table, other classes or other settings than the rest, or its ids are not exactly those it should hold.
+            table, other classes or other settings than the rest, its ids are not exactly those it should hold, or its model was
+            trained on some of them; the model is a label file.
     """
     if missing := what_is_missing(task, model):
         raise missing
+    refuse_mixture(task.paths, model)
     files = [*_files(task, model), *_holdout_files(task, model)]
-    imported = files[0].kind == "imported"
-    if imported and any(task.paths.model(model).glob("fold-*.parquet")):
-        what = f"{task.paths.model(model)} holds an imported model and one trained here"
-        raise PredictionError(what, "remove one of them: its files imported*.parquet, or all others")
-    read = {file: _read(task, model, file) for file in files}
+    read = {file: _read(task.competition, model, file, task) for file in files}
     for found in read.values():
         refuse_difference(read[files[0]].provenance, found.provenance, except_for={"kind", "fold", *HARDWARE})
-    if imported:
+    train = np.full(task.labels.shape, np.nan, np.float32)
+    ids, in_folds = np.array(task.folds.ids), task.folds.fold != HOLDOUT
+    if files[0].kind == "imported":
         train, test = (found.aligned(file.ids) for file, found in read.items())
+    elif files[0].kind == "stack":
+        train[in_folds], test = (found.aligned(file.ids) for file, found in read.items())
     else:
         held_in, on_test, held_out = ([read[file] for file in files if file.kind == kind] for kind in ("oof", "test", "holdout"))
-        ids, in_folds = np.array(task.folds.ids), task.folds.fold != HOLDOUT
-        train = np.full(task.labels.shape, np.nan, np.float32)
         train[in_folds] = join_folds(held_in, ids[in_folds].tolist()).logits
         if held_out:
             train[~in_folds] = mean_of_folds(held_out, ids[~in_folds].tolist()).logits
         test = mean_of_folds(on_test, task.test_ids).logits
-    return Member(model, imported, train, test, {file.path.name: hash_file(file.path) for file in files})
+    on_test = [found for file, found in read.items() if file.kind == "test"]
+    by_fold = np.stack([found.aligned(task.test_ids) for found in on_test]) if on_test else test[None]
+    return Member(model, files[0].kind == "imported", train, test, by_fold, {file.path.name: hash_file(file.path) for file in files})
 
 
 def rows_of(members: Sequence[Member], task: Task, some: NDArray[np.bool_]) -> Rows:
@@ -118,75 +153,124 @@ def rows_of(members: Sequence[Member], task: Task, some: NDArray[np.bool_]) -> R
     return Rows(logits, tuple(member.name for member in members), task.folds.fold[some], groups, task.labels[some])
 
 
-def test_rows_of(members: Sequence[Member], task: Task) -> Rows:
-    """The T test rows in the order of the sample submission, without labels, each a group of its own."""
+def test_rows_of(members: Sequence[Member], task: Task, fold: int | None) -> Rows:
+    """The T test rows in the order of the sample submission, without labels, each a group of its own.
+
+    Args:
+        fold: as the networks of this fold alone see them, where a model has several; None: as their mean.
+    """
     count = len(task.test_ids)
-    logits = np.stack([member.test for member in members])
+    logits = np.stack([member.test if fold is None else member.test_by_fold[fold % len(member.test_by_fold)] for member in members])
     return Rows(logits, tuple(member.name for member in members), np.full(count, HOLDOUT, np.int8), np.arange(count))
 
 
-@dataclass(frozen=True)
+def read_labels_elsewhere(competition: Competition, paths: Paths, model: str, test_ids: tuple[str, ...]) -> NDArray[np.bool_]:
+    """The decisions (T, C) of a label file brought by `make import`, in the order of `test_ids`.
+
+    Raises:
+        PredictionError: there is none, it is damaged, or is not what its path says; other classes, other ids.
+    """
+    path = paths.hard(model)
+    if not path.exists() and any(paths.model(model).glob("*.parquet")):
+        then = f"vote with a submission made from it: make stack COMP={competition.name} MODELS={model}, then give the file as FILE=..."
+        raise PredictionError(f"{model} predicts and is no label file", then)
+    file = _File(path, "hard", None, test_ids, np.full(len(test_ids), HOLDOUT, np.int8))
+    return _read(competition, model, file).aligned(test_ids) > 0
+
+
+def refuse_mixture(paths: Paths, model: str, more: Kind | None = None) -> None:
+    """Raise PredictionError if the folder of a model holds several kinds of models, that of `more` counted in."""
+    folder = paths.model(model)
+    kinds = [kind for kind, (_, pattern) in FILES_OF.items() if kind != more and any(folder.glob(pattern))]
+    if more and kinds:
+        raise PredictionError(f"{folder} holds {FILES_OF[kinds[0]][0]} already", "choose another name, or remove the folder")
+    if len(kinds) > 1:
+        (one, its), (other, _) = (FILES_OF[kind] for kind in kinds[:2])
+        raise PredictionError(f"{folder} holds {one} and {other}", f"remove one of them: its files {its}, or all others")
+
+
+@dataclass(frozen=True, eq=False)
 class _File:
-    """A file of a model, and what it must hold by its name."""
+    """A file of a model, and what it must hold by its name: rows `ids`, whose column `fold` is `folds`."""
 
     path: Path
     kind: Kind
     fold: int | None
     ids: tuple[str, ...]
+    folds: NDArray[np.int8]
 
 
 def _files(task: Task, model: str) -> list[_File]:
     """The files of a complete model, those on the hold-out not counted."""
     paths, folds = task.paths, task.folds
+    unheld = np.full(len(task.test_ids), HOLDOUT, np.int8)
     if paths.imported(model).exists():
-        tables = ((paths.imported(model), folds.ids), (paths.imported_test(model), task.test_ids))
-        return [_File(path, "imported", None, ids) for path, ids in tables]
+        nowhere = np.full(len(folds.ids), HOLDOUT, np.int8)
+        train = _File(paths.imported(model), "imported", None, folds.ids, nowhere)
+        return [train, _File(paths.imported_test(model), "imported", None, task.test_ids, unheld)]
+    if is_stack(task, model):
+        in_folds = folds.fold != HOLDOUT
+        train = _File(paths.stack(model), "stack", None, tuple(np.array(folds.ids)[in_folds].tolist()), folds.fold[in_folds])
+        return [train, _File(paths.stack_test(model), "stack", None, task.test_ids, unheld)]
     found = []
     for fold in range(folds.count):
-        found.append(_File(paths.fold_predictions(model, fold), "oof", fold, _ids_of(folds, fold)))
-        found.append(_File(paths.test_predictions(model, fold), "test", fold, task.test_ids))
+        ids = _ids_of(folds, fold)
+        found.append(_File(paths.fold_predictions(model, fold), "oof", fold, ids, np.full(len(ids), fold, np.int8)))
+        found.append(_File(paths.test_predictions(model, fold), "test", fold, task.test_ids, unheld))
     return found
 
 
 def _holdout_files(task: Task, model: str) -> list[_File]:
     """The files on the hold-out, if there is one and the models of all folds predicted it."""
     ids = _ids_of(task.folds, HOLDOUT)
-    files = [_File(task.paths.holdout_predictions(model, fold), "holdout", fold, ids) for fold in range(task.folds.count)]
+    nowhere = np.full(len(ids), HOLDOUT, np.int8)
+    files = [_File(task.paths.holdout_predictions(model, fold), "holdout", fold, ids, nowhere) for fold in range(task.folds.count)]
     return files if ids and all(file.path.exists() for file in files) else []
 
 
-def _read(task: Task, model: str, file: _File) -> Predictions:
-    """The file, which is what its path says."""
-    again = _command(task, model, file)
+def _read(competition: Competition, model: str, file: _File, task: Task | None = None) -> Predictions:
+    """The file, which is what its path says; with a task, it was also made with its folds and its train table."""
+    again = remake(competition.name, model, file.kind, file.fold)
     if file.fold is not None:
-        again = f"remove {task.paths.model(model)}/*-{file.fold}.parquet, then: {again}"
+        again = f"remove {file.path.parent}/*-{file.fold}.parquet, then: {again}"
     try:
         found = read_predictions(file.path)
-        _refuse_other_origin(task, model, file, found)
-        refuse_other_folds(file.path, found.provenance, task.folds.fingerprint, task.data)
+        _refuse_other_origin(competition, model, file, found, again)
+        if task:
+            refuse_other_folds(file.path, found.provenance, task.folds.fingerprint, task.data)
+            _refuse_trained_rows(task, file, found, again)
         found.aligned(file.ids)
     except PredictionError as error:
         what = error.what if str(file.path) in error.what else f"{file.path}: {error.what}"
         raise PredictionError(what, again) from None
+    fold_of = dict(zip(file.ids, file.folds.tolist(), strict=True))
+    if any(fold != fold_of[image_id] for image_id, fold in zip(found.ids, found.fold.tolist(), strict=True)):
+        raise PredictionError(f"{file.path} holds rows of other folds", again)
     return found
 
 
-def _refuse_other_origin(task: Task, model: str, file: _File, found: Predictions) -> None:
-    made, again = found.provenance, _command(task, model, file)
-    for key, value in {"competition": task.competition.name, "model": model, "kind": file.kind, "fold": file.fold}.items():
+def _refuse_other_origin(competition: Competition, model: str, file: _File, found: Predictions, again: str) -> None:
+    made = found.provenance
+    for key, value in {"competition": competition.name, "model": model, "kind": file.kind, "fold": file.fold}.items():
         if (was := getattr(made, key)) != value:
             raise PredictionError(f"{file.path} was made as {key} {was}, not {value}", again)
-    if (found.fold != (file.fold if file.kind == "oof" else HOLDOUT)).any():
-        raise PredictionError(f"{file.path} holds rows of other folds", again)
-    ours, theirs = task.competition.classes, made.classes
+    ours, theirs = competition.classes, made.classes
     if theirs != ours:
         odd = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] != pair[1]), None)
         what = f"has the class {odd[0]!r} where the competition has {odd[1]!r}" if odd else f"has {len(theirs)} classes, not {len(ours)}"
         raise PredictionError(f"{file.path} {what} (`classes` of its YAML)", again)
 
 
-def _command(task: Task, model: str, file: _File) -> str:
-    return remake(task.competition.name, model, file.fold, imported=file.kind == "imported")
+def _refuse_trained_rows(task: Task, file: _File, found: Predictions, again: str) -> None:
+    """Raise PredictionError if the fold map says that the model of a fold was trained on rows that it predicts as its own."""
+    if file.kind != "oof":
+        return
+    fold_of = dict(zip(task.folds.ids, task.folds.fold.tolist(), strict=True))
+    trained = [image_id for image_id in found.ids if fold_of.get(image_id, HOLDOUT) not in (HOLDOUT, file.fold)]
+    if trained:
+        first = f"e.g. {trained[0]} of fold {fold_of[trained[0]]}"
+        what = f"{file.path} holds {len(trained)} rows of other folds, {first}, on which the model of fold {file.fold} was trained"
+        raise PredictionError(what, again)
 
 
 def _ids_of(folds: Folds, fold: int) -> tuple[str, ...]:

@@ -23,6 +23,9 @@ class Paths:
     def duplicates(self) -> Path:
         return self.root / "data" / f"{self.competition}.cache" / "duplicates.csv"
 
+    def test_duplicates(self) -> Path:
+        return self.duplicates().with_name("test-duplicates.csv")
+
     def oof(self) -> Path:
         return self.root / "oof" / self.competition
 
@@ -47,6 +50,17 @@ class Paths:
 
     def imported_test(self, model: str) -> Path:
         return self.model(model) / "imported-test.parquet"
+
+    def hard(self, model: str) -> Path:
+        """Labels of the test images, decided elsewhere, without predictions of the train table's rows."""
+        return self.model(model) / "hard.parquet"
+
+    def stack(self, name: str) -> Path:
+        """A stack's own predictions of the rows in folds, each by a stack that was fitted without the row's fold."""
+        return self.model(name) / "stack.parquet"
+
+    def stack_test(self, name: str) -> Path:
+        return self.model(name) / "stack-test.parquet"
 
     def run_record(self, model: str, fold: int) -> Path:
         return self.model(model) / f"run-{fold}.json"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from comp.schema import Strict, parse
 
 KEY = b"comp"
 HARDWARE = {"threads", "precision"}  # folds of one model may be trained on different machines
-Kind = Literal["oof", "test", "holdout", "imported"]
+Kind = Literal["oof", "test", "holdout", "imported", "hard", "stack"]
 
 
 class Provenance(Strict):
@@ -25,11 +25,13 @@ class Provenance(Strict):
 
     Attributes:
         kind: "oof" rows are fold `fold`'s own, never trained on; "test" and "holdout" rows belong to no fold; "imported"
-            rows come from models trained elsewhere.
+            rows come from models trained elsewhere; "hard" rows are labels decided elsewhere, as logits of +-16; "stack" rows
+            were blended from other models' predictions.
         fold: the fold whose model predicted, None where there is none of ours.
         weights: where the network's first weights came from.
         experiment, folds, data: hashes of the experiment, the fold map and the train table (ids and labels).
         declared: an import's owner says that the models never trained on these rows.
+        recipe: how a stack was made: its YAML, and the models it blends with the hashes of their files.
     """
 
     version: Literal[1] = 1
@@ -48,6 +50,7 @@ class Provenance(Strict):
     tta: int | None = None
     weights: str | None = None
     declared: Literal["holdout", "oof"] | None = None
+    recipe: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def mean_of_folds(parts: Sequence[Predictions], ids: Sequence[str]) -> Predictio
 def refuse_difference(one: Provenance, other: Provenance, except_for: set[str]) -> None:
     """Raise PredictionError if two files of one model were made differently, e.g. with other folds or settings."""
     a, b = one.model_dump(exclude=except_for), other.model_dump(exclude=except_for)
-    again = remake(one.competition, one.model, imported=one.kind == "imported")
+    again = remake(one.competition, one.model, one.kind)
     for key, value in a.items():
         if b[key] != value:
             raise PredictionError(
@@ -210,15 +213,19 @@ def data_fingerprint(ids: Sequence[str], labels: NDArray[np.bool_]) -> str:
     return hash_of(sorted((image_id, np.flatnonzero(row).tolist()) for image_id, row in zip(ids, labels, strict=True)))
 
 
-def remake(competition: str, model: str, fold: int | None = None, *, imported: bool = False) -> str:
-    """The command that makes predictions: an import's, one fold's or all folds'."""
-    if imported:
+def remake(competition: str, model: str, kind: Kind, fold: int | None = None) -> str:
+    """The command that makes predictions: an import's, a stack's, one fold's or all folds'."""
+    if kind == "imported":
         return f"make import COMP={competition} MODEL={model} VAL=... TEST=..."
+    if kind == "hard":
+        return f"make import COMP={competition} MODEL={model} TEST=submission.csv"
+    if kind == "stack":
+        return f"make stack COMP={competition} STACK={model}"
     return f"make {'model' if fold is None else f'fold-{fold}'} COMP={competition} MODEL={model}"
 
 
 def _remake(made: Provenance) -> str:
-    return remake(made.competition, made.model, made.fold, imported=made.kind == "imported")
+    return remake(made.competition, made.model, made.kind, made.fold)
 
 
 def _file_of(made: Provenance) -> str:

@@ -5,6 +5,7 @@ is left out, so that intervals are somewhat narrow: with 800 rows and classes do
 nested score held the score on fresh rows in 89 % of 150 drawn cases.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,9 +40,23 @@ class Scored:
     def estimate(self) -> Estimate:
         return Estimate(self.value, float(self.draws.std()))
 
+    @classmethod
+    def mean(cls, scores: Sequence["Scored"]) -> "Scored":
+        """The mean of scores of the same rows, e.g. over repeats."""
+        return cls(float(np.mean([one.value for one in scores])), np.mean([one.draws for one in scores], axis=0))
+
     def over(self, other: "Scored") -> Estimate:
         """How much higher this score is than the other, with the paired standard error."""
         return Estimate(self.value - other.value, float((self.draws - other.draws).std()))
+
+
+def smallest_difference(gain: Estimate, rows: int, test_rows: int) -> float:
+    """The smallest true difference that a test set would show, 95 times in 100, between two stacks as different as those of `gain`.
+
+    Args:
+        gain: their paired difference on `rows` rows; its error shrinks with the root of the number of rows.
+    """
+    return WIDTH * gain.error * float(np.sqrt(rows / test_rows))
 
 
 class GroupBootstrap:

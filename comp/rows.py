@@ -1,6 +1,6 @@
 """Rows: the predictions of several models for the same images, with everything a blender or threshold rule may see."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ class Rows:
         folds: (N,) int8, -1 for rows no fold holds.
         groups: (N,) int64, equal for images that look alike (of one antibody).
         labels: (N, C) bool, None where they may not be seen.
+        features: (N, F) float32, what else is known of each image; NaN where it is not.
     """
 
     logits: NDArray[np.float32]
@@ -30,6 +31,7 @@ class Rows:
     folds: NDArray[np.int8]
     groups: NDArray[np.int64]
     labels: NDArray[np.bool_] | None = None
+    features: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         models, count, classes = self.logits.shape
@@ -40,6 +42,8 @@ class Rows:
         }
         if self.labels is not None:
             shapes["labels"] = (self.labels.shape, (count, classes))
+        if self.features is not None:
+            shapes["features"] = (len(self.features), count)
         for name, (found, wanted) in shapes.items():
             if found != wanted:
                 raise ValueError(f"{name}: {found}, but the logits {self.logits.shape} need {wanted}")
@@ -72,7 +76,24 @@ class Rows:
             self.folds[chosen],
             self.groups[chosen],
             None if self.labels is None else self.labels[chosen],
+            None if self.features is None else self.features[chosen],
         )
+
+    def only(self, models: Collection[str]) -> "Rows":
+        """The same images as these of the models see them."""
+        kept = [number for number, model in enumerate(self.models) if model in models]
+        return replace(self, logits=self.logits[kept], models=tuple(self.models[number] for number in kept))
+
+    def with_models(self, logits: Mapping[str, NDArray[np.float32]]) -> "Rows":
+        """The same images seen by more models: name -> (N, C)."""
+        if not logits:
+            return self
+        return replace(self, logits=np.concatenate([self.logits, np.stack([*logits.values()])]), models=(*self.models, *logits))
+
+    def of_classes(self, columns: Sequence[int]) -> "Rows":
+        """The same images with these classes alone."""
+        labels = None if self.labels is None else self.labels[:, columns]
+        return replace(self, logits=self.logits[:, :, columns], labels=labels)
 
     def unlabelled(self) -> "Rows":
         return replace(self, labels=None)
@@ -80,6 +101,21 @@ class Rows:
     def blended(self, logits: NDArray[np.floating]) -> "Rows":
         """The same images seen by one model, the blend, whose logits are (N, C)."""
         return replace(self, logits=logits.astype(np.float32)[None], models=(BLEND,))
+
+    def in_own_order(self) -> "Rows":
+        """The same rows, ordered by what they hold (logits, labels, features): sums over them are bit-equal however they came."""
+        held: list[NDArray[Any]] = [np.moveaxis(self.logits, 1, 0).reshape(len(self), -1)]
+        held += [part for part in (self.labels, self.features) if part is not None]
+        packed = np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in held], axis=1)
+        return self.take(np.argsort(packed.view(f"V{packed.shape[1]}")[:, 0]))
+
+    def mean_logit(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """The weighted mean (N, C) of logits of the models that `weights` names; the weights sum to 1."""
+        total = np.zeros(self.logits.shape[1:])
+        for model, logits in zip(self.models, self.logits, strict=True):
+            if weight := weights.get(model, 0.0):
+                total += weight * logits.astype(np.float64)
+        return total
 
     def mean_probability(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """The logits (N, C) of the weighted mean of probabilities of the models that `weights` names; the weights sum to 1.

@@ -1,6 +1,7 @@
 """A stack: models' logits -> one blend -> decisions. A candidate is a blender with a threshold rule, both unfitted."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from pydantic import Field, field_validator
 
 from comp import parts
 from comp.errors import ConfigError
+from comp.resampling import Scored
 from comp.rows import Rows
 from comp.schema import Strict, parse, read_yaml
 
@@ -28,13 +30,21 @@ class Recipe(Strict):
 
     Attributes:
         promote: paired gain, in standard errors, that a candidate needs over a simpler one.
+        repeats: how often the folds are dealt anew, the fold map's own included.
         bootstraps: resamples of the groups behind every standard error.
+        members: the blender by which to say what each model contributes and which subset would do; None: not said.
+        features: tables of what else is known of each image, for the blenders that use it.
+        shift: correct thresholds for classes whose share differs significantly in the test set.
     """
 
     blenders: tuple[dict[str, Any], ...] = Field(min_length=1)
     thresholds: tuple[dict[str, Any], ...] = Field(min_length=1)
     promote: float = Field(1.0, ge=0)
+    repeats: int = Field(1, ge=1)
     bootstraps: int = Field(1000, ge=100)
+    members: dict[str, Any] | None = None
+    features: tuple[Path, ...] = ()
+    shift: bool = False
     seed: int = Field(0, ge=0)
 
     @field_validator("blenders", "thresholds")
@@ -51,6 +61,8 @@ class Recipe(Strict):
         Raises:
             ConfigError: there is no such part or option.
         """
+        if self.members:
+            parts.build("blenders", self.members)
         return Candidates(
             {title(spec): parts.build("blenders", spec) for spec in self.blenders},
             {title(spec): parts.build("thresholds", spec) for spec in self.thresholds},
@@ -63,15 +75,29 @@ class Stack:
 
     Attributes:
         thresholds: (C,) logits of the blend; infinity for a class that is never predicted.
+        models: those it blends, sub-stacks included; empty for all of the rows'.
+        substacks: the stacks among its models, by name.
     """
 
     blender: Blender
     blend: Any
     thresholds: NDArray[np.float64]
+    models: tuple[str, ...] = ()
+    substacks: Mapping[str, "Stack"] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> dict[str, float] | None:
+        """Each model's weight, where that is all there is to the blend."""
+        known = isinstance(self.blend, dict) and all(isinstance(weight, float) for weight in self.blend.values())
+        return dict(self.blend) if known else None
 
     def blended(self, rows: Rows) -> Rows:
-        """The rows as the blend sees them, without their labels."""
+        """The rows as the blend sees them, without their labels; they hold the models of its sub-stacks too."""
         unseen = rows.unlabelled()
+        if self.substacks:
+            unseen = unseen.with_models({name: stack.blended(rows).logits[0] for name, stack in self.substacks.items()})
+        if self.models:
+            unseen = unseen.only(self.models)
         return unseen.blended(self.blender.predict(self.blend, unseen))
 
     def decide(self, blend: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -114,6 +140,16 @@ class Candidates:
         return np.stack(decided)
 
 
+def choose(scored: list[Scored], promote: float) -> int:
+    """The candidate that stands, from the simplest on: one replaces it by a gain of more than `promote` standard errors."""
+    standing = 0
+    for number, candidate in enumerate(scored):
+        gain = candidate.over(scored[standing])
+        if gain.value > promote * gain.error:
+            standing = number
+    return standing
+
+
 def load_recipe(path: Path) -> Recipe:
     """A stack's YAML.
 
@@ -129,5 +165,13 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def title(spec: dict[str, Any]) -> str:
-    """A part's name with the options its YAML gives, e.g. "greedy steps=10"."""
-    return " ".join([str(spec.get("name")), *(f"{key}={value}" for key, value in spec.items() if key != "name")])
+    """A part's name with the options its YAML gives, e.g. "greedy steps=10", "committee(greedy, convex)"."""
+    inner, options = [], []
+    for key, value in spec.items():
+        listed = value if isinstance(value, list) else [value]
+        if all(isinstance(part, dict) and "name" in part for part in listed):
+            inner += [title(part) for part in listed]
+        elif key != "name":
+            options.append(f"{key}={value}")
+    name = f"{spec.get('name')}({', '.join(inner)})" if inner else str(spec.get("name"))
+    return " ".join([name, *options])

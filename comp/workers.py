@@ -4,7 +4,11 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import wait
+from typing import Any
 
 
 def cores() -> int:
@@ -20,7 +24,22 @@ def follow_parent() -> None:
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
 
 
-def stop_workers() -> None:
-    """In the parent: end its workers at once; what they do goes on from its last checkpoint the next time."""
-    for worker in multiprocessing.active_children():
-        worker.kill()
+@contextmanager
+def worker_pool(count: int, start: Callable[..., None], *arguments: Any) -> Iterator[ProcessPoolExecutor]:
+    """A pool of fresh processes, each begun with `start(*arguments)`, which should `follow_parent`.
+
+    Ctrl-C ends them at once, without waiting for the pool: what they do goes on from its last checkpoint the next time. After an
+    error nothing new starts, and what is under way ends.
+    """
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=start, initargs=arguments)
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    pool.shutdown()

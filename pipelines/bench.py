@@ -1,9 +1,10 @@
-"""Measure this toolkit against its limits and its peers, on this machine's CPU: training, cache, folds, thresholds, memory.
+"""Measure this toolkit against its limits and its peers, on this machine's CPU: training, cache, folds, thresholds, memory, stacking.
 
     python -m pipelines.bench --only folds thresholds
 
 Medians of paired measurements with 95 % intervals; the control is the peer against itself, so its distance from 1 is the noise.
-It takes under ten minutes on two idle cores; whatever else runs meanwhile blurs it. All files are temporary.
+It takes minutes (stack_cost, which runs STACK=full, the most of them) on two idle cores; whatever else runs meanwhile blurs it.
+All files are temporary.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from pipelines.command import run, say
 
-MEASUREMENTS = ("folds", "thresholds", "cache", "memory", "training")
+MEASUREMENTS = ("folds", "thresholds", "greedy", "stack_cost", "cache", "memory", "training")
 
 
 def main() -> None:

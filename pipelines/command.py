@@ -1,6 +1,7 @@
 """What every command shares: the arguments they have in common, and errors on one line with exit code 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -23,7 +24,9 @@ def run(command: Callable[[], None]) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         print("stopped; what was finished stays, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)  # at once: a pool whose processes were killed may wait for them for ever (CPython issue 94777)
 
 
 def say(line: str) -> None:

@@ -1,6 +1,7 @@
 """Split the train images into folds: multilabel-stratified, near-duplicates and groups together.
 
-Writes oof/<competition>/folds.csv once; everything that is trained or stacked reads it. Prints the balance table.
+Writes oof/<competition>/folds.csv once; everything that is trained or stacked reads it. Prints the balance table. Near-duplicates
+among the test images are listed beside those of the train images, so that a stack can average what it predicts of them.
 """
 
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from pipelines.command import parser, run, say
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from comp.competition import Competition
     from comp.folds import Folds
     from comp.paths import Paths
@@ -40,6 +43,8 @@ def main() -> None:
     folds = ensure_folds(competition, paths)
     if exists:
         say(f"{paths.folds()} exists and stays; remove it (and predictions made with it) to split anew")
+    if (exists or options.file) and not paths.test_duplicates().exists():
+        list_test_duplicates(competition, paths)
     ids, labels = read_train(competition, paths)
     say(balance_table(folds.in_order(ids), labels, competition.labels.names))
 
@@ -66,6 +71,7 @@ def ensure_folds(competition: "Competition", paths: "Paths") -> "Folds":
     plan = competition.folds
     say(f"making {paths.folds()}: {plan.count} folds of {len(ids)} images")
     components = near_duplicates(competition, paths, ids) if plan.duplicates and competition.images else None
+    list_test_duplicates(competition, paths)
     groups = read_groups(competition, paths, ids)
     folds = assign(
         ids, labels, count=plan.count, groups=groups, components=components, overlap=plan.overlap, holdout=plan.holdout, seed=plan.seed
@@ -76,15 +82,37 @@ def ensure_folds(competition: "Competition", paths: "Paths") -> "Folds":
 
 def near_duplicates(competition: "Competition", paths: "Paths", ids: tuple[str, ...]) -> list[str]:
     """The near-duplicate component of each train image; the pairs are written beside the cache."""
-    from comp.data.duplicates import components, find_duplicates
+    from comp.data.duplicates import components
+
+    pairs = list_duplicates(competition, paths, "train", paths.duplicates())
+    say(f"near-duplicates: {len(pairs)} pairs, which will share folds, listed in {paths.duplicates()}")
+    return components(ids, pairs)
+
+
+def list_test_duplicates(competition: "Competition", paths: "Paths") -> None:
+    """Look for near-duplicates among the test images and write their list; a line says so where they cannot be read."""
+    from comp.errors import DataError
+
+    if not (competition.folds.duplicates and competition.images):
+        return
+    try:
+        pairs = list_duplicates(competition, paths, "test", paths.test_duplicates())
+    except DataError as error:  # the folds do not need them
+        say(f"near-duplicates among test images: not looked for, {error}")
+        return
+    say(f"near-duplicates among test images: {len(pairs)} pairs, listed in {paths.test_duplicates()}")
+
+
+def list_duplicates(competition: "Competition", paths: "Paths", part: str, file: Path) -> "DataFrame":
+    """All pairs of near-duplicates of a part, written to `file`."""
+    from comp.data.duplicates import find_duplicates
     from comp.files import write_text
     from pipelines.cache import prepare_cache
 
-    cache = prepare_cache(competition, paths, "train", DUPLICATE_SIZE)
+    cache = prepare_cache(competition, paths, part, DUPLICATE_SIZE)
     pairs = find_duplicates(cache.images, cache.ids)
-    write_text(paths.duplicates(), pairs.to_csv(index=False))
-    say(f"near-duplicates: {len(pairs)} pairs, which will share folds, listed in {paths.duplicates()}")
-    return components(ids, pairs)
+    write_text(file, pairs.to_csv(index=False))
+    return pairs
 
 
 if __name__ == "__main__":

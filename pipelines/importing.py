@@ -2,8 +2,12 @@
 
 Columns are the classes, named by name or token, or unnamed in the competition's order. The models must never have trained
 on the rows of --val; --declare says why: they are a hold-out of theirs, or out-of-fold predictions.
+
+A submission alone, a CSV of ids and labels given as --test, becomes a label file: it never joins a stack, and votes (make vote).
 """
 
+import csv
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,21 +21,40 @@ if TYPE_CHECKING:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--model", required=True, metavar="NAME", help="what to call the model here")
-    arguments.add_argument("--val", required=True, type=Path, metavar="FILE", help="predictions of the train table's rows")
-    arguments.add_argument("--test", type=Path, metavar="FILE", help="predictions of the sample submission's rows")
-    arguments.add_argument("--declare", required=True, choices=["holdout", "oof"], help="why the model never trained on the rows of --val")
+    arguments.add_argument("--val", type=Path, metavar="FILE", help="predictions of the train table's rows; not with a label file")
+    arguments.add_argument("--test", type=Path, metavar="FILE", help="predictions of the sample submission's rows, or a label file")
+    arguments.add_argument("--declare", choices=["holdout", "oof"], help="why the model never trained on the rows of --val, which need it")
     arguments.add_argument("--ids", type=Path, metavar="FILE", help="ids of the rows of --val, one a line or a CSV")
     arguments.add_argument("--test-ids", type=Path, metavar="FILE", help="ids of the rows of --test, one a line or a CSV")
     arguments.add_argument("--logits", action="store_true", help="the values are logits, not probabilities")
     options = arguments.parse_args()
+    if options.val and not options.declare:
+        arguments.error("--val needs --declare holdout or --declare oof: why the model never trained on these rows")
 
-    from comp.competition import load_competition, read_test_ids, read_train
-    from comp.foreign import read_foreign
+    from comp.competition import load_competition
+    from comp.members import refuse_mixture
     from comp.paths import Paths
-    from comp.predictions import Provenance, data_fingerprint
 
     competition, paths = load_competition(options.competition), Paths(options.competition)
     refuse_own_name(options.model, competition, paths)
+    refuse_mixture(paths, options.model, "imported" if options.val else "hard")
+    if options.val:
+        bring_predictions(options, competition, paths)
+    else:
+        bring_labels(options, competition, paths)
+
+
+def bring_predictions(options: Namespace, competition: "Competition", paths: "Paths") -> None:
+    """Check and write the predictions of the train table's rows, and those of the test images where they are given.
+
+    Raises:
+        PredictionError: they are not what they should be; nothing is written.
+    """
+    from comp.competition import read_test_ids, read_train
+    from comp.errors import PredictionError
+    from comp.foreign import read_foreign
+    from comp.predictions import Provenance, data_fingerprint
+
     train_ids, labels = read_train(competition, paths)
     provenance = Provenance(
         competition=competition.name,
@@ -41,6 +64,9 @@ def main() -> None:
         data=data_fingerprint(train_ids, labels),
         declared=options.declare,
     )
+    if options.test and is_label_file(options.test, competition):
+        what = f"{options.test} is a label file, which says nothing of how sure {options.model} was"
+        raise PredictionError(what, "give predictions as TEST=..., or leave VAL=... out and let the labels vote")
     train = read_foreign(options.val, options.ids, "train", train_ids, competition, provenance, logits=options.logits)
     test = None
     if options.test:
@@ -56,6 +82,66 @@ def main() -> None:
         say(f"{paths.imported_test(options.model)}: {len(test.ids)} rows of {competition.tables.test}")
     else:
         say("no stack can use it until its test predictions come with it: add TEST=...")
+
+
+def bring_labels(options: Namespace, competition: "Competition", paths: "Paths") -> None:
+    """Check and write a label file: decisions about exactly the ids of the sample submission, stored as logits of +-16.
+
+    Raises:
+        PredictionError: it is none, or holds anything that `make submit` would refuse.
+    """
+    import numpy as np
+
+    from comp.competition import read_test_ids, read_train
+    from comp.errors import PredictionError, SubmissionError
+    from comp.metrics import logit
+    from comp.predictions import Predictions, Provenance, data_fingerprint
+    from comp.submission import check_submission, read_submission
+    from pipelines.overlay import refuse_overlay
+
+    path, columns = options.test, f"{competition.columns.id},{competition.columns.predicted}"
+    if path is None:
+        raise PredictionError("there is nothing to import", "give VAL=... and TEST=..., or a label file as TEST=submission.csv")
+    if not is_label_file(path, competition):
+        what = f"{path} is no label file (a CSV with the columns {columns}), and predictions alone cannot be judged"
+        raise PredictionError(what, "add VAL=..., the same model's predictions of the train table's rows")
+    given = {"--ids": options.ids, "--test-ids": options.test_ids, "--logits": options.logits}
+    if unfit := [name for name, value in given.items() if value]:
+        raise PredictionError(f"{path} is a label file, which has its own ids and no logits", f"leave out {', '.join(unfit)}")
+    refuse_overlay(path, "import the submission that it was laid over")
+    test_ids, (train_ids, labels) = read_test_ids(competition, paths), read_train(competition, paths)
+    try:
+        check_submission(path, competition, test_ids)
+        ids, decisions = read_submission(path, competition)
+    except SubmissionError as error:
+        raise PredictionError(error.what, "correct it, or ask its maker for the file as it was submitted") from None
+    data = data_fingerprint(train_ids, labels)
+    provenance = Provenance(competition=competition.name, model=options.model, kind="hard", classes=competition.classes, data=data)
+    made = Predictions(ids, np.full(len(ids), -1, np.int8), logit(decisions.astype(np.float32)), provenance)
+    Predictions(test_ids, made.fold, made.aligned(test_ids), provenance).write(paths.hard(options.model))
+    say(f"{paths.hard(options.model)}: labels of {len(ids)} rows of {competition.tables.test}")
+    vote = f'make vote COMP={competition.name} MODELS="{options.model} ..."'
+    say(f"a label file joins no stack, since nobody can score it here; let it vote: {vote}")
+
+
+def is_label_file(path: Path, competition: "Competition") -> bool:
+    """Whether a file is a CSV with exactly the columns of a submission.
+
+    Raises:
+        PredictionError: there is no such file.
+    """
+    from comp.errors import PredictionError
+
+    if path.suffix != ".csv":
+        return False
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file), [])
+    except FileNotFoundError:
+        raise PredictionError(f"there is no {path}", "check the path") from None
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return sorted(header) == sorted([competition.columns.id, competition.columns.predicted])
 
 
 def meaning(declared: str, model: str, competition: "Competition", paths: "Paths") -> str:

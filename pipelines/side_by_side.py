@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from multiprocessing.queues import SimpleQueue
@@ -10,7 +10,7 @@ from multiprocessing.queues import SimpleQueue
 from tqdm import tqdm
 
 from comp.errors import CompError
-from comp.workers import cores, follow_parent, stop_workers
+from comp.workers import cores, follow_parent, worker_pool
 from pipelines.training import Request, train_fold
 
 _slot = 0  # this worker's GPU and line of the terminal
@@ -33,19 +33,13 @@ def train_side_by_side(requests: list[Request], workers: int | None) -> None:
     slots = context.SimpleQueue()
     for slot in range(workers):
         slots.put(slot)
-    with ProcessPoolExecutor(workers, context, initializer=start_worker, initargs=(slots, context.RLock())) as pool:
-        try:
+    try:
+        with worker_pool(workers, start_worker, slots, context.RLock()) as pool:
             for future in as_completed([pool.submit(train_in_slot, request) for request in requests]):
                 future.result()
-        except KeyboardInterrupt:
-            stop_workers()
-            raise
-        except BrokenProcessPool:
-            then = "if memory ran out, use WORKERS=1; the same command goes on where this one was"
-            raise CompError("a training process was killed from outside", then) from None
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    except BrokenProcessPool:
+        then = "if memory ran out, use WORKERS=1; the same command goes on where this one was"
+        raise CompError("a training process was killed from outside", then) from None
 
 
 def default_workers(threads: int) -> int:

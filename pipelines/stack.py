@@ -1,186 +1,137 @@
 """Blend all complete models, prove the blend on rows it has not seen, and write the submission.
 
-Writes submissions/<competition>/<stack>-<hash8>.csv with a .json that says how it was made.
+Writes submissions/<competition>/<stack>-<hash8>.csv with a .json that says how it was made, and what the stack predicts to
+oof/<competition>/<stack>/, so that it can be a model of another stack.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.command import parser, run, say
 
 if TYPE_CHECKING:
-    from comp.members import Member, Task
+    from comp.contribution import Contributions
+    from comp.members import Task
     from comp.proof import Proof
     from comp.resampling import Estimate
-    from comp.stacking import Recipe
+    from comp.rows import Rows
+    from comp.stacking import Recipe, Stack
+    from pipelines.stack_inputs import Inputs
 
-FEWEST_FOLDS = 3  # one to judge by, one to choose by, one to fit on
+SMALL = 500_000  # cells (models x rows x classes) below which starting processes costs more than it saves
 
 
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--models", nargs="*", default=[], metavar="NAME", help="stack these (default: all complete ones)")
     arguments.add_argument("--stack", default="default", metavar="NAME", help="a YAML of configs/stacks (default: default)")
+    arguments.add_argument("--workers", type=int, metavar="N", help="processes that fit side by side (default: one a core)")
     options = arguments.parse_args()
 
     from comp.folds import HOLDOUT
-    from comp.members import rows_of
     from comp.paths import config
     from comp.proof import prove
     from comp.stacking import load_recipe
-    from pipelines.stack_table import table
+    from comp.workers import cores
+    from pipelines.stack_inputs import load_task, read_inputs
+    from pipelines.stack_table import contribution_table, table
 
     recipe = load_recipe(config("stacks", options.stack))
     task = load_task(options.competition)
-    members = read_members(task, options.models)
+    inputs = read_inputs(task, options.models, options.stack)
     in_folds = task.folds.fold != HOLDOUT
-    rows = rows_of(members, task, in_folds)
-    models = "1 model" if len(members) == 1 else f"{len(members)} models"
-    say(f"stacking {models} on {len(rows)} rows in {task.folds.count} folds: {', '.join(rows.models)}\n")
-    known = None if all(member.imported for member in members) else task.folds.known()[in_folds]
-    proof = prove(rows, recipe, known)
-    say(table(proof, recipe) + "\n")
-    if len(members) == 1:
+    rows = inputs.rows(task, in_folds, recipe.features)
+    models = "1 model" if len(inputs.models) == 1 else f"{len(inputs.models)} models"
+    say(f"stacking {models} on {len(rows)} rows in {task.folds.count} folds: {', '.join(inputs.models)}\n")
+    known = None if all(member.imported for member in inputs.members) else task.folds.known()[in_folds]
+    workers = options.workers or (1 if rows.logits.size < SMALL else cores())
+    proof = prove(rows, recipe, known, models=inputs.models, substacks=inputs.substacks, workers=workers)
+    say(table(proof, recipe, len(rows), len(task.test_ids)) + "\n")
+    found = contributed(rows.only(inputs.models), proof, recipe, workers) if recipe.members and not inputs.substacks else None
+    if found:
+        say(contribution_table(found, recipe) + "\n")
+    elif len(inputs.models) == 1:
         say("one model: every blend is this model again, and only the threshold rules differ")
-    write(members, task, proof, recipe, options.stack, score_holdout(members, task, proof, recipe))
+    write(inputs, task, rows, proof, recipe, options.stack, found)
 
 
-def load_task(name: str) -> "Task":
-    """What every model must have predicted; the fold map is made where it is missing.
+def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", workers: int) -> "Contributions | None":
+    """What each model contributes, with the chosen threshold rule; None for an only model."""
+    from comp.contribution import contributions
 
-    Raises:
-        FoldError: fewer folds than a proof needs.
-    """
-    from comp.competition import load_competition, read_test_ids, read_train
-    from comp.errors import FoldError
-    from comp.members import Task
-    from comp.paths import Paths
-    from pipelines.folds import ensure_folds
-
-    competition, paths = load_competition(name), Paths(name)
-    folds = ensure_folds(competition, paths)
-    if folds.count < FEWEST_FOLDS:
-        what = f"{paths.folds()} has {folds.count} folds, and the choice between candidates needs {FEWEST_FOLDS}"
-        then = "ask for more in the competition's YAML, `folds: {count: 5}`, remove the map and the predictions made with it"
-        raise FoldError(what, f"{then}, then: make folds COMP={name}")
-    ids, labels = read_train(competition, paths)
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    folds = folds.in_order([ids[row] for row in order])
-    return Task(competition, paths, folds, labels[order], read_test_ids(competition, paths))
+    if not recipe.members or len(rows.models) == 1:
+        return None
+    rule = recipe.thresholds[proof.chosen % len(recipe.thresholds)]
+    return contributions(rows, recipe, recipe.members, rule, workers)
 
 
-def read_members(task: "Task", asked: list[str]) -> "list[Member]":
-    """The models asked for, else all complete ones.
+def write(inputs: "Inputs", task: "Task", rows: "Rows", proof: "Proof", recipe: "Recipe", name: str, found: "Contributions | None") -> None:
+    """Decide about the test rows; write the submission, its explanation, and the stack's own predictions."""
+    from dataclasses import replace
 
-    Raises:
-        PredictionError: a file is not what it should be; says how to leave out a model that was not asked for.
-    """
-    from comp.errors import PredictionError
-    from comp.members import read_member
-
-    models = choose_models(task, asked)
-    members = []
-    for model in models:
-        try:
-            members.append(read_member(task, model))
-        except PredictionError as error:
-            others = " ".join(other for other in models if other != model)
-            leave = f'; or leave it out: make stack COMP={task.competition.name} MODELS="{others}"' if others and not asked else ""
-            raise PredictionError(error.what, error.then + leave) from None
-    return members
-
-
-def choose_models(task: "Task", asked: list[str]) -> list[str]:
-    """The models asked for, else all complete ones; says which are left out, and why.
-
-    Raises:
-        PredictionError: there is no complete model.
-    """
-    from comp.errors import PredictionError
-    from comp.members import models_with_predictions, what_is_missing
-
-    if asked:
-        return sorted(set(asked))
-    missing = {model: what_is_missing(task, model) for model in models_with_predictions(task.paths)}
-    for model, reason in missing.items():
-        if reason:
-            say(f"left out: {model}, {reason}")
-    complete = [model for model, reason in missing.items() if not reason]
-    if not complete:
-        then = f"make model COMP={task.competition.name} MODEL=densenet121, or bring predictions with make import"
-        raise PredictionError(f"{task.paths.oof()} holds no complete model", then)
-    return complete
-
-
-def score_holdout(members: "list[Member]", task: "Task", proof: "Proof", recipe: "Recipe") -> "Estimate | None":
-    """Macro F1 on the hold-out, which nothing was trained or tuned on; None where there is none or a member did not predict it."""
     import numpy as np
 
-    from comp.folds import HOLDOUT
-    from comp.members import rows_of
-    from comp.resampling import GroupBootstrap
-
-    held = task.folds.fold == HOLDOUT
-    if not held.any():
-        return None
-    if silent := [member.name for member in members if np.isnan(member.train[held]).any()]:
-        say(f"hold-out not scored: {', '.join(silent)} did not predict its {held.sum()} rows")
-        return None
-    rows = rows_of(members, task, held)
-    decisions, _ = proof.stack.decide(proof.stack.blended(rows))
-    found = GroupBootstrap(rows.known_labels, rows.groups, recipe.bootstraps, recipe.seed).score(decisions).estimate
-    say(f"hold-out, {len(rows)} rows: {found.value:.4f} +- {found.error:.4f}")
-    return found
-
-
-def write(members: "list[Member]", task: "Task", proof: "Proof", recipe: "Recipe", name: str, held: "Estimate | None") -> None:
-    """Decide about the test rows and write the submission with its sidecar."""
-    from comp.members import test_rows_of
+    from comp.shift import estimate
     from comp.submission import write_submission
+    from pipelines.stack_explanation import curves, explanation, numbers, shift_of_classes
+    from pipelines.stack_inputs import write_own_predictions
+    from pipelines.stack_table import shift_lines
 
-    decisions, empty = proof.stack.decide(proof.stack.blended(test_rows_of(members, task)))
-    sidecar = explanation(members, task, proof, recipe) | {"stack": name, "filled": int(empty.sum())}
-    if held:
+    test = inputs.test_rows(task, recipe.features)
+    if copies := len(test) - len(np.unique(test.groups)):
+        say(f"{task.paths.test_duplicates()}: {copies} test images are near-duplicates of others, and get their mean predictions")
+    blend = proof.stack.blended(test)
+    stack = for_means(inputs, task, proof.stack, recipe, blend)
+    shift = estimate(rows.blended(proof.chosen_blend), blend)
+    for line in shift_lines(shift, task.competition.classes, corrected=recipe.shift):
+        say(line)
+    deciding = replace(stack, thresholds=shift.corrected(stack.thresholds)) if recipe.shift else stack
+    decisions, empty = deciding.decide(blend)
+    sidecar = explanation(inputs, task, proof, deciding, recipe, found) | {"stack": name, "filled": int(empty.sum())}
+    if held := score_holdout(inputs, task, stack, recipe):
         sidecar["holdout"] = numbers(held)
+    sidecar |= {"shift": shift_of_classes(task, shift), "curves": curves(task, proof)}
+    write_own_predictions(inputs, task, proof, recipe, name, blend)
     labels = task.competition.labels.strings(decisions)
     path = write_submission(task.paths.submissions(), name, task.test_ids, labels, task.competition, sidecar)
     say(f"{path}: {len(labels)} rows, {empty.sum()} of them empty and filled with their most likely class (highest above its threshold)")
 
 
-def explanation(members: "list[Member]", task: "Task", proof: "Proof", recipe: "Recipe") -> dict[str, Any]:
-    """How a submission was made and what it may be expected to score: the sidecar's content."""
-    import math
+def for_means(inputs: "Inputs", task: "Task", stack: "Stack", recipe: "Recipe", blend: "Rows") -> "Stack":
+    """The stack with thresholds for test predictions that are means over folds; itself where they are not."""
+    from dataclasses import replace
 
-    chosen = proof.candidates[proof.chosen]
-    thresholds = zip(task.competition.classes, proof.stack.thresholds.tolist(), strict=True)
-    return {
-        "competition": task.competition.name,
-        "candidate": {"blender": chosen.blender, "thresholds": chosen.rule},
-        "nested": numbers(proof.nested),
-        "in_sample": proof.in_sample,
-        "over": {name: numbers(gain) for name, gain in proof.over.items()},
-        "blend": proof.stack.blend,
-        "logit_thresholds": {name: threshold if math.isfinite(threshold) else None for name, threshold in thresholds},
-        "candidates": [
-            {
-                "blender": one.blender,
-                "thresholds": one.rule,
-                "nested": numbers(one.nested),
-                "in_sample": one.in_sample,
-                "over": {name: numbers(gain) for name, gain in one.over.items()},
-                "folds_that_chose_it": one.chosen_in,
-            }
-            for one in proof.candidates
-        ],
-        "parts": [{"name": part.name, "rows": part.rows, "classes": part.classes, "nested": numbers(part.nested)} for part in proof.parts],
-        "models": {member.name: member.files for member in members},
-        "folds": task.folds.fingerprint,
-        "data": task.data,
-        "recipe": recipe.model_dump(mode="json"),
-    }
+    import numpy as np
+
+    from comp.fold_means import matched
+
+    if inputs.folds == 1:
+        return stack
+    singles = [stack.blended(inputs.test_rows(task, recipe.features, fold)).logits[0] for fold in range(inputs.folds)]
+    thresholds = matched(stack.thresholds, singles, blend.logits[0])
+    finite = np.isfinite(stack.thresholds)
+    moved = np.abs(thresholds[finite] - stack.thresholds[finite]).mean()
+    say(f"test predictions are means of {inputs.folds} folds, labelled ones of one: thresholds moved by {moved:.2f} logits on average")
+    return replace(stack, thresholds=thresholds)
 
 
-def numbers(estimate: "Estimate") -> dict[str, Any]:
-    return {"value": estimate.value, "error": estimate.error, "interval": list(estimate.interval)}
+def score_holdout(inputs: "Inputs", task: "Task", stack: "Stack", recipe: "Recipe") -> "Estimate | None":
+    """Macro F1 on the hold-out, which nothing was trained or tuned on; None where there is none or a member did not predict it."""
+    import numpy as np
+
+    from comp.folds import HOLDOUT
+    from comp.resampling import GroupBootstrap
+
+    held = task.folds.fold == HOLDOUT
+    if not held.any():
+        return None
+    if silent := [member.name for member in inputs.members if np.isnan(member.train[held]).any()]:
+        say(f"hold-out not scored: {', '.join(silent)} did not predict its {held.sum()} rows")
+        return None
+    rows = inputs.rows(task, held, recipe.features)
+    decisions, _ = stack.decide(stack.blended(rows))
+    found = GroupBootstrap(rows.known_labels, rows.groups, recipe.bootstraps, recipe.seed).score(decisions).estimate
+    say(f"hold-out, {len(rows)} rows: {found.value:.4f} +- {found.error:.4f}")
+    return found
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from comp.competition import Competition, load_competition, read_test_ids
 from comp.errors import SubmissionError
 from comp.paths import Paths
-from comp.submission import check_submission, claim, newest_submission
+from comp.submission import check_submission, claim, newest_submission, read_sidecar
 from pipelines.command import parser, run, say
 from pipelines.kaggle_client import as_typed, client, missing_credentials, reason
 
@@ -33,6 +33,8 @@ def submit(competition_name: str, file: Path | None, message: str | None) -> Non
     path = file or newest_submission(paths.submissions(), competition)
     say(f"checking {path}" + ("" if file else " (the newest; FILE=... takes another)"))
     say(check_submission(path, competition, read_test_ids(competition, paths)).text())
+    if note := read_sidecar(path).get("note"):
+        say(f"note: {note}")
     message = message or default_message(path)
     arguments = ["competitions", "submit", "-c", competition.slug, "-f", str(path), "-m", message]
     program = client()

@@ -1,11 +1,9 @@
 """The practice competition as files, in Kaggle's layout; whole at the end, resumed after an interruption."""
 
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from comp.files import hash_file, hash_of, lock, write_json, write_text
 from comp.practice.draw import Scene, draw_field
 from comp.practice.tables import PracticeSpec, draw_tables
 from comp.progress import track
-from comp.workers import follow_parent, stop_workers
+from comp.workers import follow_parent, worker_pool
 
 CHANNELS = ("red", "green", "blue", "yellow")
 STARTED, COMPLETE = "drawing.json", "complete.json"
@@ -102,13 +100,8 @@ def _drawn(folder: Path, rows: list[dict[Any, Any]], size: int, workers: int) ->
         finally:
             cv2.setNumThreads(threads)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
-        try:
-            yield from pool.map(_draw, jobs, chunksize=8)
-        except KeyboardInterrupt:
-            stop_workers()
-            raise
+    with worker_pool(workers, _start_worker) as pool:
+        yield from pool.map(_draw, jobs, chunksize=8)
 
 
 def _start_worker() -> None:

@@ -50,7 +50,7 @@ def test_a_stack_is_proven_explained_and_written(tables):
     assert all(np.isfinite(told["logit_thresholds"][name]) for name in CLASSES[:3])
     assert told["folds"] == tables.folds.fingerprint
     assert f"{told['filled']} of them empty" in ended.stdout
-    assert len(told["candidates"]) == 6
+    assert len(told["candidates"]) == 8
     for line in [*told["candidates"], {"blender": "procedure", **told}]:
         assert printed(ended.stdout, line) == numbers_of(line)
     for part in told["parts"]:
@@ -65,7 +65,7 @@ def decided(tables, told, ids):
     """The decisions (N, C) that a sidecar stands for, from the prediction files' logits, and how many rows were empty."""
     number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
     rows = [number_of[name] for name in ids]
-    probs = sum(weight / (1 + np.exp(-tables.logits[model][rows].astype(float))) for model, weight in told["blend"].items())
+    probs = sum(weight / (1 + np.exp(-tables.logits[model][rows].astype(float))) for model, weight in told["weights"].items())
     thresholds = [np.inf if limit is None else limit for limit in told["logit_thresholds"].values()]
     above = np.log(probs / (1 - probs)) - thresholds
     decisions = above >= 0

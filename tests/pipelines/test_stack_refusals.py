@@ -57,6 +57,25 @@ def another_folds_rows(tables):
     tables.file("fair", "fold-2").write_bytes(tables.file("fair", "fold-1").read_bytes())
 
 
+def rows_that_the_model_was_trained_on(tables):
+    """Everything about the file fits, but for one row of another fold."""
+    own, other = (read_predictions(tables.file("fair", f"fold-{fold}")) for fold in (2, 1))
+    fold, logits = np.append(own.fold, np.int8(2)), np.append(own.logits, other.logits[:1], axis=0)
+    Predictions((*own.ids, other.ids[0]), fold, logits, own.provenance).write(tables.file("fair", "fold-2"))
+
+
+def another_folds_rows_under_this_folds_name(tables):
+    """A fold map that was changed by hand, or a file that claims to be of another fold."""
+    other = read_predictions(tables.file("fair", "fold-1"))
+    own = other.provenance.model_copy(update={"fold": 2})
+    Predictions(other.ids, np.full(len(other.ids), 2, np.int8), other.logits, own).write(tables.file("fair", "fold-2"))
+
+
+def a_fold_column_of_other_folds(tables):
+    own = read_predictions(tables.file("fair", "fold-2"))
+    Predictions(own.ids, np.full(len(own.ids), 1, np.int8), own.logits, own.provenance).write(tables.file("fair", "fold-2"))
+
+
 def other_settings(tables):
     tables.change("fair", "fold-2", seed=5)
 
@@ -109,6 +128,9 @@ def truncated(tables):
         (a_test_id_too_few, "fair/test-2.parquet: .* lack id image-.*1 missing"),
         (a_train_id_too_few, "fair/fold-2.parquet: .* lack id image-"),
         (another_folds_rows, "fair/fold-2.parquet was made as fold 1, not 2"),
+        (rows_that_the_model_was_trained_on, r"fair/fold-2.parquet holds 1 rows of other folds, e.g. image-\d+ of fold 1, on which"),
+        (another_folds_rows_under_this_folds_name, r"fold-2.parquet holds \d\d rows of other folds, .* the model of fold 2 was trained"),
+        (a_fold_column_of_other_folds, "fair/fold-2.parquet holds rows of other folds: remove"),
         (a_test_file_twice, r"fair/test-1.parquet was made as fold 0, not 1: remove oof/tables/fair/\*-1.parquet, then: make fold-1"),
         (tests_of_another_experiment, r"fair differ in experiment: None \(oof of fold 0\) and B \(test of fold 0\)"),
         (no_fold_map, r"fair/fold-1.parquet was made with another fold map \(None\)"),
@@ -132,3 +154,16 @@ def test_a_refused_model_that_was_asked_for_cannot_be_left_out(tables):
     truncated(tables)
     assert "leave it out" not in tables.project.refused(tables.stack("--models", "good", "fair"))
     assert tables.stack("--models", "good", "coin").returncode == 0
+
+
+def test_a_label_file_is_left_out_with_a_line_and_refused_by_name(tables):
+    submission = "\n".join(["Id,Predicted", *(f"{name},0" for name in tables.test_ids)])
+    (tables.root / "theirs.csv").write_text(submission + "\n")
+    ended = tables.project.call("importing", "--competition", "tables", "--model", "kernel", "--test", "theirs.csv")
+    assert ended.returncode == 0, ended.stderr
+    said = 'oof/tables/kernel/hard.parquet is a label file, which only votes: make vote COMP=tables MODELS="kernel ..."'
+    assert said in tables.project.refused(tables.stack("--models", "good", "kernel"))
+    ended = tables.stack()
+    assert ended.returncode == 0, ended.stderr
+    assert f"left out: kernel, {said}" in ended.stdout
+    assert "kernel" not in tables.submissions()[-1].read_text()

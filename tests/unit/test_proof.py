@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from comp.metrics import macro_f1
-from comp.proof import choose, prove
+from comp.proof import prove
 from comp.resampling import GroupBootstrap, Scored
 from comp.rows import Rows
-from comp.stacking import Recipe
+from comp.stacking import Recipe, choose
 
 RECIPE = Recipe(
     blenders=({"name": "mean"}, {"name": "best_single"}, {"name": "greedy", "steps": 5}),
@@ -46,7 +46,7 @@ def test_proof_is_the_nested_loop(seed: int) -> None:
     rows = drawn(1.5, seed)
     proof = prove(rows, RECIPE)
     by_hand = nested_by_hand(rows)
-    assert (proof.decisions == by_hand).all()
+    assert (proof.decisions[0] == by_hand).all()
     assert proof.nested.value == macro_f1(rows.known_labels, by_hand)
 
 
@@ -55,7 +55,7 @@ def test_labels_of_a_fold_do_not_touch_its_own_decisions() -> None:
     labels = rows.known_labels.copy()
     labels[rows.folds == 2] = ~labels[rows.folds == 2]
     other = Rows(rows.logits, rows.models, rows.folds, rows.groups, labels)
-    before, after = prove(rows, RECIPE).decisions, prove(other, RECIPE).decisions
+    before, after = prove(rows, RECIPE).decisions[0], prove(other, RECIPE).decisions[0]
     assert (before[rows.folds == 2] == after[rows.folds == 2]).all()
     assert (before != after).any()
 
@@ -81,7 +81,7 @@ def test_order_of_rows_and_models_does_not_matter() -> None:
     one, two = prove(rows, RECIPE), prove(other, RECIPE)
     assert (one.nested, one.over, one.candidates, one.chosen, one.parts) == (two.nested, two.over, two.candidates, two.chosen, two.parts)
     assert one.stack.blend == two.stack.blend
-    assert (one.decisions[mixed] == two.decisions).all()
+    assert (one.decisions[:, mixed] == two.decisions).all()
 
 
 def test_the_chosen_stack_is_fitted_on_all_rows() -> None:
@@ -108,7 +108,7 @@ def test_known_and_new_groups_are_scored_apart() -> None:
     proof = prove(rows, RECIPE, known)
     assert [part.rows for part in proof.parts] == [known.sum(), (~known).sum()]
     shared = rows.known_labels[known].any(axis=0) & rows.known_labels[~known].any(axis=0)
-    scores = [macro_f1(rows.known_labels[some][:, shared], proof.decisions[some][:, shared]) for some in (known, ~known)]
+    scores = [macro_f1(rows.known_labels[some][:, shared], proof.decisions[0][some][:, shared]) for some in (known, ~known)]
     assert [part.nested.value for part in proof.parts] == scores
     assert prove(rows, RECIPE).parts == ()
     assert prove(rows, RECIPE, np.zeros(len(rows), bool)).parts == ()
@@ -127,9 +127,9 @@ def test_classes_without_positives_break_nothing() -> None:
     labels[:, 1] = False
     labels[:, 0] = np.arange(120) == 3
     proof = prove(Rows(rows.logits, rows.models, rows.folds, rows.groups, labels), RECIPE)
-    assert not proof.decisions[:, 1].any()
+    assert not proof.decisions[0][:, 1].any()
     assert 0 < proof.nested.value < 0.75
-    assert proof.decisions.any(axis=1).all()
+    assert proof.decisions[0].any(axis=1).all()
 
 
 def test_two_folds_leave_nothing_to_choose_by() -> None:

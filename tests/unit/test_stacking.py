@@ -8,7 +8,7 @@ import pytest
 from comp.errors import ConfigError
 from comp.rows import Rows
 from comp.schema import parse, read_yaml
-from comp.stacking import Recipe, Stack, load_recipe
+from comp.stacking import Recipe, Stack, load_recipe, title
 
 STACKS = sorted((Path(__file__).parents[2] / "configs" / "stacks").glob("*.yaml"))
 
@@ -34,6 +34,20 @@ def test_there_are_stacks_and_all_their_parts_exist() -> None:
 def test_candidates_are_every_blender_with_every_rule_from_the_simplest_on() -> None:
     names = [("mean", "exact"), ("mean", "bagged"), ("greedy steps=3", "exact"), ("greedy steps=3", "bagged")]
     assert recipe().candidates().names == names
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"name": "mean"}, "mean"),
+        ({"name": "greedy", "steps": 10, "metric": "map"}, "greedy steps=10 metric=map"),
+        ({"name": "committee", "of": [{"name": "greedy", "steps": 3}, {"name": "mean"}]}, "committee(greedy steps=3, mean)"),
+        ({"name": "per_class", "blender": {"name": "mean"}, "positives": 60}, "per_class(mean) positives=60"),
+        ({"name": "weights", "weights": {"a": 0.5}}, "weights weights={'a': 0.5}"),
+    ],
+)
+def test_titles_name_a_part_and_its_options(spec: dict, expected: str) -> None:
+    assert title(spec) == expected
 
 
 def test_a_candidate_is_what_its_parts_are_one_by_one() -> None:

@@ -1,108 +1,140 @@
-"""Each blender against a slow obvious version, and all of them under what must not matter."""
+"""What every blender must bear, found by itself: a new file in comp/blenders is held against all of this."""
+
+import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from comp import parts
-from comp.metrics import sigmoid
+from comp.errors import ConfigError
 from comp.rows import Rows
+from comp.stacking import Blender
+from tests.unit.blenders.drawn import best_macro_f1, drawn, seen_by
+
+NAMES = parts.names("blenders")
+OF_ITS_OWN = {"rank_mean", "vote", "logistic", "lightgbm"}  # whose answer for a single model is not the model's
+LEVELS = [-120.0, -16.0, -2.5, -0.5, 0.0, 0.5, 2.5, 16.0, 120.0]  # stored exact 0 and 1, beyond them, and many ties
 
 
-def drawn(seed: int = 0, count: int = 300, models: int = 4, positives: tuple[float, ...] = (0.02, 0.1, 0.3, 0.7)) -> Rows:
-    """Models of different skill, one of them a coin."""
-    rng = np.random.default_rng(seed)
-    labels = rng.random((count, len(positives))) < positives
-    skill = np.linspace(2, 0, models)[:, None, None]
-    logits = (skill * labels + rng.normal(size=(models, count, len(positives))) - 1).astype(np.float32)
-    return Rows(logits, tuple("abcdefgh"[:models]), np.arange(count, dtype=np.int8) % 5, np.arange(count), labels)
+def spec(name: str, rows: Rows) -> dict[str, Any]:
+    """What a YAML would say: options that must be given, and sizes that suit these rows."""
+    options: dict[str, dict[str, Any]] = {
+        "weights": {"weights": {model: number + 1 for number, model in enumerate(rows.models)}},
+        "per_class": {"blender": {"name": "greedy", "steps": 5}, "positives": 20},
+        "committee": {"of": [{"name": "greedy", "steps": 5}, {"name": "convex"}]},
+        "lightgbm": {"trees": 10, "positives": 20},
+        "greedy": {"steps": 8},
+    }
+    return {"name": name, **options.get(name, {})}
 
 
-def best_macro_f1(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Macro F1 at the best cut of each class, by trying them all."""
-
-    def f1(has: np.ndarray, said: np.ndarray) -> float:
-        return 2 * (has & said).sum() / (has.sum() + said.sum())
-
-    per_class = [max((f1(has, values >= cut) for cut in values[has]), default=0.0) for values, has in zip(scores.T, labels.T, strict=True)]
-    return float(np.mean(per_class))
+def built(name: str, rows: Rows) -> Blender:
+    return parts.build("blenders", spec(name, rows))
 
 
-def test_best_single_is_the_best_of_all_by_brute_force() -> None:
-    rows = drawn(count=120)
-    scores = [best_macro_f1(logits, rows.known_labels) for logits in rows.logits]
-    assert parts.build("blenders", {"name": "best_single"}).fit(rows) == {rows.models[int(np.argmax(scores))]: 1.0}
+def blended(name: str, rows: Rows) -> np.ndarray:
+    blender = built(name, rows)
+    return blender.predict(blender.fit(rows), rows.unlabelled())
 
 
-def test_best_single_predicts_that_models_own_logits() -> None:
-    rows = drawn()
-    predicted = parts.build("blenders", {"name": "best_single"}).predict({"b": 1.0}, rows)
-    assert (predicted.astype(np.float32) == rows.logits[1]).all()
-
-
-def test_mean_weighs_all_alike() -> None:
-    rows = drawn()
-    mean = parts.build("blenders", {"name": "mean"})
-    assert mean.fit(rows) == dict.fromkeys("abcd", 0.25)
-    probs = sigmoid(rows.logits.astype(np.float64)).mean(axis=0)
-    assert np.allclose(sigmoid(mean.predict(mean.fit(rows), rows)), probs)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_greedy_takes_the_steps_of_a_naive_search(seed: int) -> None:
-    rows = drawn(seed, count=80, models=3)
-    probs = sigmoid(rows.logits)
-    chosen: list[int] = []
-    best: tuple[float, list[int]] = (-1.0, [])
-    for _ in range(6):
-        scores = [best_macro_f1(sum((probs[number] for number in chosen), np.float32(0)) + each, rows.known_labels) for each in probs]
-        chosen.append(int(np.argmax(scores)))
-        if scores[chosen[-1]] > best[0] + 1e-12:
-            best = (scores[chosen[-1]], chosen.copy())
-    weights = {rows.models[number]: best[1].count(number) / len(best[1]) for number in set(best[1])}
-    assert parts.build("blenders", {"name": "greedy", "steps": 6}).fit(rows) == pytest.approx(weights)
-
-
-def test_greedy_leaves_out_a_coin_and_beats_every_member() -> None:
-    rows = drawn(count=2000)
-    greedy = parts.build("blenders", {"name": "greedy"})
-    weights = greedy.fit(rows)
-    assert weights.get("d", 0) < 0.1
-    assert sum(weights.values()) == pytest.approx(1)
-    blended = best_macro_f1(greedy.predict(weights, rows).astype(np.float32)[:400], rows.known_labels[:400])
-    assert blended > max(best_macro_f1(logits[:400], rows.known_labels[:400]) for logits in rows.logits) - 0.02
-
-
-@pytest.mark.parametrize("name", parts.names("blenders"))
+@pytest.mark.parametrize("name", NAMES)
 class TestEveryBlender:
-    """What no blender may depend on."""
-
     def test_order_of_rows_and_models_does_not_matter(self, name: str) -> None:
         rows = drawn()
         rng = np.random.default_rng(5)
-        blender = parts.build("blenders", {"name": name})
+        blender = built(name, rows)
         mixed, models = rng.permutation(len(rows)), rng.permutation(4)
-        other = Rows(rows.logits[models], tuple(rows.models[m] for m in models), rows.folds, rows.groups, rows.labels).take(mixed)
+        other = replace(rows, logits=rows.logits[models], models=tuple(rows.models[m] for m in models)).take(mixed)
         assert blender.fit(rows) == blender.fit(other)
         assert (blender.predict(blender.fit(rows), rows)[mixed] == blender.predict(blender.fit(other), other)).all()
 
     def test_each_row_is_predicted_by_itself(self, name: str) -> None:
         rows = drawn()
-        blender = parts.build("blenders", {"name": name})
+        blender = built(name, rows)
         state = blender.fit(rows)
         whole = blender.predict(state, rows.unlabelled())
         assert whole.shape == (300, 4)
+        assert whole.dtype == np.float64
         assert (np.vstack([blender.predict(state, rows.take(np.array([row]))) for row in range(20)]) == whole[:20]).all()
 
-    def test_absent_full_and_tied_classes_and_extreme_logits(self, name: str) -> None:
+    def test_a_state_goes_through_json(self, name: str) -> None:
+        rows = drawn()
+        labels = rows.known_labels & [False, True, True, True]  # a class that is never predicted has no number to be written
+        rows = replace(rows, labels=labels)
+        blender = built(name, rows)
+        state = blender.fit(rows)
+        read = json.loads(json.dumps(state, allow_nan=False))
+        assert read == state
+        assert (blender.predict(read, rows) == blender.predict(state, rows)).all()
+
+    def test_fitting_and_predicting_leave_the_rows_alone(self, name: str) -> None:
+        rows = drawn()
+        before = rows.logits.copy()
+        blended(name, rows)
+        assert (rows.logits == before).all()
+
+    @pytest.mark.parametrize("present", [0, 1, 299, 300])
+    def test_a_class_of_none_one_all_but_one_or_all(self, name: str, present: int) -> None:
         rows = drawn()
         labels = rows.known_labels.copy()
-        labels[:, 0], labels[:, 1] = False, True
-        logits = np.sign(rows.logits) * 16
-        blender = parts.build("blenders", {"name": name})
-        hard = Rows(logits, rows.models, rows.folds, rows.groups, labels)
-        assert np.isfinite(blender.predict(blender.fit(hard), hard)).all()
+        labels[:, 0] = np.arange(300) < present
+        predicted = blended(name, replace(rows, labels=labels))
+        assert np.isfinite(predicted).all()
+        assert best_macro_f1(predicted[:, 1:], labels[:, 1:]) > 0.6
 
-    def test_a_single_model_passes_through(self, name: str) -> None:
-        rows = drawn(models=1)
-        blender = parts.build("blenders", {"name": name})
-        assert (blender.predict(blender.fit(rows), rows).astype(np.float32) == rows.logits[0]).all()
+    def test_labels_that_nobody_has(self, name: str) -> None:
+        rows = drawn()
+        assert np.isfinite(blended(name, replace(rows, labels=np.zeros((300, 4), bool)))).all()
+
+    @pytest.mark.parametrize("size", [16.0, 40.0, 1000.0])
+    def test_networks_that_are_sure_of_everything(self, name: str, size: float) -> None:
+        rows = drawn()
+        predicted = blended(name, replace(rows, logits=np.sign(rows.logits) * np.float32(size)))
+        assert np.isfinite(predicted).all()
+        assert best_macro_f1(predicted, rows.known_labels) > 0.45
+
+    def test_a_model_given_twice_is_no_worse(self, name: str) -> None:
+        rows = drawn(models=3)
+        twice = seen_by(np.concatenate([rows.logits, rows.logits[:1]]), rows.known_labels)
+        one, two = (best_macro_f1(blended(name, each), rows.known_labels) for each in (rows, twice))
+        assert two > one - 0.02
+
+    def test_a_constant_model_is_no_worse_than_a_coin(self, name: str) -> None:
+        rows = drawn(models=3)
+        constant = seen_by(np.concatenate([rows.logits, np.full_like(rows.logits[:1], 0.3)]), rows.known_labels)
+        predicted = blended(name, constant)
+        assert np.isfinite(predicted).all()
+        assert best_macro_f1(predicted, rows.known_labels) > best_macro_f1(blended(name, rows), rows.known_labels) - 0.04
+
+    @pytest.mark.parametrize("name_of_model", ["a", "densenet121@512 px"])
+    def test_a_single_model_passes_through(self, name: str, name_of_model: str) -> None:
+        rows = replace(drawn(models=1), models=(name_of_model,))
+        if name in OF_ITS_OWN:
+            assert np.isfinite(blended(name, rows)).all()
+        else:
+            assert (blended(name, rows).astype(np.float32) == rows.logits[0]).all()
+
+    def test_an_option_that_there_is_not_is_refused(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=rf"blenders\.{name}: unknown option 'gama'"):
+            parts.build("blenders", {**spec(name, drawn()), "gama": 1})
+
+    @settings(max_examples=15, deadline=None, derandomize=True, database=None)
+    @given(data=st.data())
+    def test_any_table(self, name: str, data: st.DataObject) -> None:
+        """Whatever the logits and labels: finite, and not a matter of the order of the rows."""
+        models, count, classes = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 25)), data.draw(st.integers(1, 3))
+        logits = data.draw(arrays.arrays(np.float32, (models, count, classes), elements=st.sampled_from(LEVELS)))
+        rows = seen_by(logits, data.draw(arrays.arrays(bool, (count, classes))))
+        mixed = np.random.default_rng(0).permutation(count)
+        blender = built(name, rows)
+        state = blender.fit(rows)
+        predicted = blender.predict(state, rows.unlabelled())
+        assert predicted.shape == (count, classes)
+        assert np.isfinite(predicted).all()
+        assert blender.fit(rows.take(mixed)) == state
+        assert (blender.predict(state, rows.take(mixed)) == predicted[mixed]).all()

@@ -5,8 +5,10 @@ import pytest
 
 from comp import parts
 from comp.cuts import NEVER, best_thresholds
+from comp.errors import ConfigError
 from comp.metrics import f1_from_counts, macro_f1
 from comp.rows import Rows
+from comp.stacking import ThresholdRule
 from comp.thresholds.bagged import best_in_bags
 
 
@@ -96,32 +98,108 @@ def test_exact_is_best_in_sample() -> None:
     assert scores["exact"] == max(scores.values())
 
 
-@pytest.mark.parametrize("name", parts.names("thresholds"))
+EVERY = [{"name": name} for name in parts.names("thresholds")]
+MORE = [
+    {"name": "fixed", "at": 0.9},
+    {"name": "plugin", "calibrator": "isotonic"},
+    {"name": "ratio", "factor": 3},
+    {"name": "ratio", "ratios": {0: 0.1}},
+    {"name": "shrunk", "own": {"name": "exact"}, "k": 1},
+    {"name": "shrunk", "own": {"name": "ratio", "ratios": {0: 0.1}}, "k": 0},
+    {"name": "smoothed", "bandwidth": 3},
+    {"name": "committee", "of": [{"name": "exact"}, {"name": "single"}]},
+]
+COMMON = ("fixed", "single", "shrunk")  # one threshold for classes of all kinds cannot fit each
+
+
+@pytest.mark.parametrize("spec", EVERY + MORE, ids=str)
 class TestEveryRule:
     """What no rule may depend on, and what it must survive."""
 
-    def test_order_of_rows_does_not_matter(self, name: str) -> None:
-        rows, rule = drawn(), parts.build("thresholds", {"name": name})
-        mixed = np.random.default_rng(5).permutation(len(rows))
-        assert (rule.fit(rows) == rule.fit(rows.take(mixed))).all()
+    @pytest.fixture
+    def rule(self, spec: dict) -> ThresholdRule:
+        return parts.build("thresholds", spec)
 
-    def test_absent_classes_are_never_predicted(self, name: str) -> None:
-        rows, rule = drawn(), parts.build("thresholds", {"name": name})
+    @pytest.mark.parametrize("ties", [False, True])
+    def test_order_of_rows_does_not_matter(self, rule: ThresholdRule, ties: bool) -> None:
+        rows = drawn()
+        rows = rows.blended(rows.logits[0].round()) if ties else rows
+        mixed = np.random.default_rng(5).permutation(len(rows))
+        assert np.allclose(rule.fit(rows), rule.fit(rows.take(mixed)), rtol=0, atol=1e-9)
+
+    def test_absent_classes_are_never_predicted(self, rule: ThresholdRule) -> None:
+        rows = drawn()
         labels = rows.known_labels.copy()
         labels[:, 1] = False
-        assert rule.fit(Rows(rows.logits, rows.models, rows.folds, rows.groups, labels))[1] == NEVER
+        thresholds = rule.fit(Rows(rows.logits, rows.models, rows.folds, rows.groups, labels))
+        assert thresholds[1] == NEVER
+        assert np.isfinite(np.delete(thresholds, 1)).all()
 
-    def test_one_and_all_positives_and_ties_at_the_clip(self, name: str) -> None:
+    def test_rows_without_any_label(self, rule: ThresholdRule) -> None:
+        rows = drawn(positives=(0.0, 0.0, 0.0))
+        assert (rule.fit(rows)[1:] == NEVER).all()
+
+    def test_one_and_all_positives_and_ties_at_the_clip(self, rule: ThresholdRule, spec: dict) -> None:
         labels = np.zeros((50, 3), bool)
         labels[7, 0], labels[:, 1], labels[::2, 2] = True, True, True
         logits = np.where(np.random.default_rng(0).random((1, 50, 3)) < 0.5, -16, 16).astype(np.float32)
-        rows = Rows(logits, ("blend",), np.zeros(50, np.int8), np.arange(50), labels)
-        rule = parts.build("thresholds", {"name": name})
-        thresholds = rule.fit(rows)
-        assert np.isfinite(thresholds).all()
-        assert (logits[0, :, 1] >= thresholds[1]).all()
+        for folds in (np.zeros(50, np.int8), np.arange(50, dtype=np.int8) % 5):
+            thresholds = rule.fit(Rows(logits, ("blend",), folds, np.arange(50), labels))
+            assert np.isfinite(thresholds).all()
+            if spec["name"] not in COMMON and spec.get("of") is None:
+                assert (logits[0, :, 1] >= thresholds[1]).all()
 
-    def test_one_threshold_a_class(self, name: str) -> None:
-        thresholds = parts.build("thresholds", {"name": name}).fit(drawn())
-        assert thresholds.dtype == np.float64
-        assert thresholds.shape == (4,)
+    @pytest.mark.parametrize("score", [-16.0, 0.0, 16.0, 700.0])
+    def test_rows_that_all_score_alike(self, rule: ThresholdRule, score: float) -> None:
+        rows = drawn(count=40, positives=(0.5, 0.9))
+        assert np.isfinite(rule.fit(rows.blended(np.full((40, 2), score)))).all()
+
+    def test_a_single_row(self, rule: ThresholdRule) -> None:
+        rows = Rows(np.float32([[[3.0, -2.0]]]), ("blend",), np.zeros(1, np.int8), np.zeros(1, np.int64), np.array([[True, True]]))
+        assert np.isfinite(rule.fit(rows)).all()
+
+    def test_one_threshold_a_class(self, rule: ThresholdRule) -> None:
+        for positives in ((0.02, 0.1, 0.3, 0.7), (0.2,)):
+            thresholds = rule.fit(drawn(positives=positives))
+            assert thresholds.dtype == np.float64
+            assert thresholds.shape == (len(positives),)
+
+    def test_rows_stay_as_they_are(self, rule: ThresholdRule) -> None:
+        rows, untouched = drawn(), drawn()
+        rule.fit(rows)
+        assert (rows.logits == untouched.logits).all()
+        assert (rows.known_labels == untouched.known_labels).all()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"name": "fixed", "at": 0},
+        {"name": "fixed", "at": 1},
+        {"name": "fixed", "at": "nan"},
+        {"name": "single", "at": 0.5},
+        {"name": "smoothed", "bandwidth": 0},
+        {"name": "smoothed", "bandwidth": "wide"},
+        {"name": "smoothed", "bandwidth": "inf"},
+        {"name": "plugin", "calibrator": "plat"},
+        {"name": "ratio", "factor": -1},
+        {"name": "ratio", "factor": "inf"},
+        {"name": "ratio", "ratios": {0: 0}},
+        {"name": "ratio", "ratios": {0: 1.5}},
+        {"name": "ratio", "ratios": {-1: 0.5}},
+        {"name": "ratio", "ratios": {"Nucleoplasm": 0.5}},
+        {"name": "ratio", "ratios": [0.5]},
+        {"name": "shrunk", "k": -1},
+        {"name": "shrunk", "k": "inf"},
+        {"name": "shrunk", "own": {"name": "exat"}},
+        {"name": "shrunk", "own": {}},
+        {"name": "shrunk", "own": {"name": "bagged", "bags": 0}},
+        {"name": "committee", "of": []},
+        {"name": "committee", "of": ["exact"]},
+        {"name": "committee", "of": [{"name": "fixed", "at": 2}]},
+    ],
+    ids=str,
+)
+def test_options_that_do_not_fit_are_refused(spec: dict) -> None:
+    with pytest.raises(ConfigError, match=r"^thresholds"):
+        parts.build("thresholds", spec)

@@ -1,0 +1,52 @@
+"""Filling nests on all cores: which folds are fitted where does not change what comes out."""
+
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+
+from threadpoolctl import threadpool_limits
+
+from comp.errors import CompError
+from comp.nest import Fitted, FoldSet, Nest
+from comp.progress import track
+from comp.workers import follow_parent, worker_pool
+
+Job = tuple[int, FoldSet]  # the number of the nest, and the folds to fit on
+
+_nests: Sequence[Nest] = ()  # this worker's
+
+
+def fill(nests: Sequence[Nest], jobs: Sequence[Job], workers: int, label: str = "nested folds") -> None:
+    """Fit every job's candidates, in this process or side by side in several, behind a progress bar.
+
+    Raises:
+        CompError: a process was killed from outside.
+    """
+    if workers == 1:
+        for number, kept in track(jobs, label, unit="fit"):
+            nests[number].fit(kept)
+        return
+    try:
+        with worker_pool(workers, _start_worker, nests) as pool:
+            futures = {pool.submit(_fit, job): job for job in jobs}
+            for future in track(as_completed(futures), label, len(jobs), "fit"):
+                number, kept = futures[future]
+                nests[number].fitted[kept] = future.result()
+    except BrokenProcessPool:
+        raise CompError("a process that fits candidates was killed from outside", "if memory ran out, use WORKERS=1") from None
+
+
+def _start_worker(nests: Sequence[Nest]) -> None:
+    global _nests
+    follow_parent()
+    threadpool_limits(1)  # a process a core: more threads would only contend
+    _nests = nests
+
+
+def _fit(job: Job) -> Fitted:
+    """Of pairs of folds left out only the decisions come back: nobody asks for their stacks."""
+    number, kept = job
+    fitted = _nests[number].fit(kept)
+    del _nests[number].fitted[kept]
+    return replace(fitted, stacks=fitted.stacks if len(kept) >= len(_nests[number].folds) - 1 else [])

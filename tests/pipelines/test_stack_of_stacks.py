@@ -1,0 +1,136 @@
+"""What goes into a stack beside models trained here: other stacks, features, near-duplicates of the test images, contributions."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from comp.metrics import logit, sigmoid
+from comp.predictions import read_predictions
+from tests.pipelines.stacked_tables import CLASSES, SKILL, TRAIN, Tables
+
+FIRST = "blenders: [{name: mean}, {name: best_single}]\nthresholds: [{name: exact}]\nbootstraps: 100\n"
+SECOND = "blenders: [{name: mean}, {name: greedy, steps: 4}]\nthresholds: [{name: exact}]\nbootstraps: 100\n"
+
+
+@pytest.fixture
+def tables(project):
+    made = Tables(project)
+    (made.root / "configs/stacks/first.yaml").write_text(FIRST)
+    (made.root / "configs/stacks/second.yaml").write_text(SECOND)
+    return made
+
+
+def sidecar(tables):
+    return json.loads(max(tables.submissions(), key=lambda path: (path.suffix == ".json", path.stat().st_mtime_ns)).read_text())
+
+
+def test_a_stack_writes_what_it_predicts_and_another_takes_it_for_a_model(tables):
+    ended = tables.stack("--stack", "first", "--models", "good", "coin")
+    assert ended.returncode == 0, ended.stderr
+    own = read_predictions(tables.file("first", "stack"))
+    assert own.provenance.kind == "stack"
+    assert set(own.provenance.recipe["models"]) == {"good", "coin"}
+    fold_of = dict(zip(tables.folds.ids, tables.folds.fold.tolist(), strict=True))
+    assert [fold_of[image_id] for image_id in own.ids] == own.fold.tolist()
+    on_test = read_predictions(tables.file("first", "stack-test"))
+    assert on_test.ids == tables.test_ids
+    told = sidecar(tables)
+    mean = sum(weight * sigmoid(tables.logits[model][TRAIN:].astype(float)) for model, weight in told["weights"].items())
+    number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
+    rows = np.array([number_of[name] for name in on_test.ids]) - TRAIN
+    np.testing.assert_allclose(on_test.logits, logit(mean)[rows], atol=1e-5)
+
+    ended = tables.stack("--stack", "second", "--models", "fair", "first")
+    assert ended.returncode == 0, ended.stderr
+    assert "stacking 2 models on 200 rows in 4 folds: fair, first" in ended.stdout
+    told = sidecar(tables)
+    assert set(told["weights"]) <= {"fair", "first"}
+    assert told["stacks"] == {"first": ["coin", "good"]}
+    assert set(told["models"]) == {"coin", "fair", "good"}
+
+    error = tables.project.refused(tables.stack("--stack", "first", "--models", "second", "fair"))
+    assert "second blends the stack first" in error
+    assert "cannot be a model of itself" in tables.project.refused(tables.stack("--stack", "first", "--models", "first"))
+
+
+def test_stacks_are_left_out_unless_asked_for(tables):
+    assert tables.stack("--stack", "first").returncode == 0
+    before = tables.submissions()
+    ended = tables.stack("--stack", "first")
+    assert "left out: first" in ended.stdout
+    assert "stacking 3 models" in ended.stdout
+    assert tables.submissions() == before
+
+
+def test_a_stack_does_not_take_the_place_of_a_model(tables):
+    (tables.root / "configs/stacks/good.yaml").write_text(FIRST)
+    assert "holds one trained here already" in tables.project.refused(tables.stack("--stack", "good"))
+    assert not tables.submissions()
+
+
+def test_features_reach_the_blenders_that_use_them(tables):
+    """One feature of each class is the label itself; LightGBM sees it where it has 20 positives."""
+    number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
+    ids = np.random.default_rng(0).permutation([*tables.train_ids, *tables.test_ids])
+    known = tables.truth[[number_of[name] for name in ids]]
+    pd.DataFrame({"Id": ids, **{f"f{column}": known[:, column] * 1.0 for column in range(3)}}).to_csv(tables.root / "told.csv", index=False)
+    recipe = "blenders: [{name: lightgbm, positives: 20, rate: 0.3}]\nthresholds: [{name: exact}]\nbootstraps: 100\n"
+    (tables.root / "configs/stacks/blind.yaml").write_text(recipe)
+    (tables.root / "configs/stacks/told.yaml").write_text(recipe + "features: [told.csv]\n")
+    scores = []
+    for name in ("blind", "told"):
+        ended = tables.stack("--stack", name, "--models", "fair")
+        assert ended.returncode == 0, ended.stderr
+        scores.append(sidecar(tables)["nested"]["value"])
+    assert scores[1] > scores[0] + 0.1, scores
+    (tables.root / "told.csv").unlink()
+    assert "there is no told.csv" in tables.project.refused(tables.stack("--stack", "told"))
+
+
+def test_near_duplicates_of_the_test_set_are_decided_alike(tables):
+    assert tables.stack("--stack", "first", "--models", "good").returncode == 0
+    first, second = tables.test_ids[:2]
+    path = tables.root / "data/tables.cache/test-duplicates.csv"
+    path.parent.mkdir()
+    path.write_text(f"id_a,id_b\n{first},{second}\n")
+    before = read_predictions(tables.file("first", "stack-test")).logits
+    ended = tables.stack("--stack", "first", "--models", "good")
+    assert "1 test images are near-duplicates" in ended.stdout
+    after = read_predictions(tables.file("first", "stack-test")).logits
+    np.testing.assert_allclose(after[:2], np.tile(logit(sigmoid(before[:2].astype(float)).mean(axis=0)), (2, 1)), atol=1e-5)
+    assert (after[2:] == before[2:]).all()
+
+
+def test_contributions_are_printed_and_kept(tables):
+    (tables.root / "configs/stacks/first.yaml").write_text(FIRST + "members: {name: mean}\n")
+    ended = tables.stack("--stack", "first")
+    assert ended.returncode == 0, ended.stderr
+    told = sidecar(tables)["members"]
+    assert set(told["models"]) == set(SKILL)
+    assert told["models"]["coin"]["hurts"]
+    assert "hurt by more than one s.e.: coin" in ended.stdout
+    assert [len(step["models"]) for step in told["path"]] == [3, 2, 1]
+    for model, one in told["models"].items():
+        line = next(line for line in ended.stdout.splitlines() if line.startswith(model))
+        assert f"{one['alone']['value']:.4f} +- {one['alone']['error']:.4f}" in line
+    (tables.root / "configs/stacks/first.yaml").write_text(FIRST + "members: {name: man}\n")
+    assert "there is no 'man'" in tables.project.refused(tables.stack("--stack", "first"))
+
+
+def test_curves_are_those_of_the_chosen_candidate(tables):
+    assert tables.stack("--stack", "first").returncode == 0
+    told = sidecar(tables)
+    assert set(told["curves"]) == set(CLASSES)
+    for name, curve in told["curves"].items():
+        assert len(curve["logits"]) == len(curve["f1"]) > 10
+        assert len(curve["thresholds_of_folds"]) == 4
+        assert (max(curve["f1"]) > 0) == (name != "absent")
+
+
+def test_side_by_side_gives_the_same_submission(tables):
+    assert tables.stack("--workers", "1").returncode == 0
+    before = {path.name: path.read_bytes() for path in tables.submissions()}
+    assert tables.stack("--workers", "2").returncode == 0
+    assert {path.name: path.read_bytes() for path in tables.submissions()} == before
