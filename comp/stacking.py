@@ -29,7 +29,7 @@ class Recipe(Strict):
     """One YAML of `configs/stacks/`: which blenders and threshold rules compete, each list from the simplest on.
 
     Attributes:
-        promote: paired gain, in standard errors, that a candidate needs over a simpler one.
+        promote: paired gain, in standard errors, that the best candidate needs over every simpler one, see `choose`.
         repeats: how often the folds are dealt anew, the fold map's own included.
         bootstraps: resamples of the groups behind every standard error.
         members: the blender by which to say what each model contributes and which subset would do; None: not said.
@@ -141,13 +141,18 @@ class Candidates:
 
 
 def choose(scored: list[Scored], promote: float) -> int:
-    """The candidate that stands, from the simplest on: one replaces it by a gain of more than `promote` standard errors."""
-    standing = 0
+    """The candidate that stands: the simplest that the best one does not beat by more than `promote` paired standard errors.
+
+    The one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984) with paired errors. `tests/promotion_study.py` measured it on
+    drawn sets with known truth. With 1, a blender worse than the plain mean was chosen in 1 of 24 sets (candidates of the default
+    stack) and in 7 of 80 (20 candidates); with 0, where the best score wins, in every third one, for stacks that scored the same.
+    """
+    best = max(scored, key=lambda one: one.value)
     for number, candidate in enumerate(scored):
-        gain = candidate.over(scored[standing])
-        if gain.value > promote * gain.error:
-            standing = number
-    return standing
+        gain = best.over(candidate)
+        if gain.value <= promote * gain.error:
+            return number
+    raise ValueError("there are no candidates")
 
 
 def load_recipe(path: Path) -> Recipe:

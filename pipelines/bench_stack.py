@@ -66,7 +66,8 @@ def entrants(rows: "Rows", recipe: "Recipe", name: str) -> "list[Entrant]":
         timed(f"our procedure, {name}", ours),
         *(by_peer(f"{blender}, exact thresholds", blend_and_cut(blender), rows) for blender in ("best_single", "mean", "greedy")),
         by_peer("scikit-learn, tuned thresholds", scikit_learn_peer, rows),
-        by_peer("LightGBM, thresholds of inner folds", lightgbm_peer, rows),
+        by_peer("LightGBM on the class' own logits", lightgbm_peer(all_classes=False), rows),
+        by_peer("LightGBM on all logits", lightgbm_peer(all_classes=True), rows),
     ]
     try:
         with AutoGluon() as autogluon:

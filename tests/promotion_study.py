@@ -23,6 +23,7 @@ from comp.metrics import f1_from_counts
 from comp.resampling import GroupBootstrap, Scored
 from comp.rows import Rows
 from comp.stacking import Candidates, Recipe
+from comp.stacking import choose as choose_stack
 from tests.drawn_oof import CELLS, World, draw_world, fresh_scores
 
 BLENDERS: dict[str, dict[str, Any]] = {  # from the simplest on
@@ -169,13 +170,6 @@ def sequential(scored: list[Scored], multiplier: float) -> int:
     return standing
 
 
-def near_best(scored: list[Scored], multiplier: float) -> int:
-    """The simplest whose paired deficit to the best is at most so many standard errors (Breiman et al. 1984, with 1)."""
-    best = scored[int(np.argmax([one.value for one in scored]))]
-    deficits = [best.over(one) for one in scored]
-    return next(number for number, deficit in enumerate(deficits) if deficit.value <= multiplier * deficit.error)
-
-
 Pick = Callable[[list[Scored], float], int]
 
 
@@ -197,9 +191,9 @@ def two_stages(pick: Pick) -> Callable[[list[Scored], int, float], int]:
 
 CHOICES = {
     "sequential": one_stage(sequential),
-    "near best": one_stage(near_best),
+    "near best": one_stage(choose_stack),
     "two stages, sequential": two_stages(sequential),
-    "two stages, near best": two_stages(near_best),
+    "two stages, near best": two_stages(choose_stack),
 }
 
 

@@ -37,7 +37,8 @@ PEERS = {
     "best_single": blend_and_cut("best_single"),
     "greedy": blend_and_cut("greedy"),
     "scikit-learn": scikit_learn_peer,
-    "LightGBM": lightgbm_peer,
+    "LightGBM": lightgbm_peer(all_classes=False),
+    "LightGBM on all logits": lightgbm_peer(all_classes=True),
 }
 
 
@@ -178,10 +179,10 @@ def test_the_command_reads_prediction_files_and_does_without_autogluon(few, tmp_
     assert code == 0, err
     first, _, _, *lines = out.splitlines()
     assert first == "2 models on 240 rows in 3 folds: a, b"
-    starts = ["our procedure, default", "best_single", "mean", "greedy", "scikit-learn", "LightGBM", "AutoGluon"]
+    starts = ["our procedure, default", "best_single", "mean", "greedy", "scikit-learn", "LightGBM on the", "LightGBM on all", "AutoGluon"]
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=False))
-    assert all("+-" in line for line in lines[:6])
-    assert lines[6].endswith("not measured")
+    assert all("+-" in line for line in lines[:7])
+    assert lines[7].endswith("not measured")
     assert "there is no .venv-peers/bin/python" in lines[-1]
     assert sorted(tmp_path.rglob("*")) == before
 

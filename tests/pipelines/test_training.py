@@ -190,6 +190,7 @@ def test_ctrl_c_ends_all_workers_at_once(project):
     process = subprocess.Popen(
         project.command("models", "--competition", "tiny", "--models", "tiny", "small", "--workers", "2", "--set", "train.epochs=3000"),
         cwd=project.root, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job would ignore Ctrl-C
     )  # fmt: skip
     locks = [project.root / f"runs/tiny/tiny/fold-{number}/lock" for number in (0, 1)]
     while not all(lock.exists() and lock.read_text() for lock in locks):

@@ -42,7 +42,7 @@ def test_rules_of_choice() -> None:
     better = scored(0.53, 0.55, 0.51)  # gain 0.03, error 0.02
     best = scored(0.535, 0.555, 0.505)  # 0.005 more, error 0.005; 0.035 more than the first, error 0.025
     assert [study.sequential([simple, better, best], m) for m in (0.0, 0.9, 1.1, 2.0)] == [2, 2, 1, 0]
-    assert [study.near_best([simple, better, best], m) for m in (0.0, 0.9, 1.1, 2.0)] == [2, 2, 1, 0]
-    in_two = study.two_stages(study.near_best)
+    assert [study.choose_stack([simple, better, best], m) for m in (0.0, 0.9, 1.1, 2.0)] == [2, 2, 1, 0]
+    in_two = study.two_stages(study.choose_stack)
     assert in_two([simple, better, best, best], 2, 0.0) == 2
     assert in_two([simple, best, better, better], 2, 2.0) == 0

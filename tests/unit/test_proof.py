@@ -141,11 +141,13 @@ def scored(value: float, *draws: float) -> Scored:
     return Scored(value, np.array(draws))
 
 
-def test_a_candidate_is_promoted_by_more_than_its_error_alone() -> None:
+def test_the_simplest_that_the_best_does_not_clearly_beat_is_chosen() -> None:
     simple = scored(0.50, 0.50, 0.50)
     within = scored(0.51, 0.53, 0.49)  # gain 0.01, error 0.02
-    beyond = scored(0.53, 0.55, 0.51)  # gain 0.03, error 0.02
+    beyond = scored(0.53, 0.55, 0.51)  # gain 0.03 over the simplest, error 0.02; gain 0.02 over the other, error 0
     assert choose([simple, within], promote=1.0) == 0
-    assert choose([simple, within, beyond], promote=1.0) == 2
     assert choose([simple, within], promote=0.4) == 1
+    assert choose([simple, within, beyond], promote=1.0) == 2
+    assert choose([simple, within, beyond], promote=1.5) == 0
+    assert choose([beyond, within, simple], promote=1.0) == 0
     assert choose([simple, simple], promote=0.0) == 0
