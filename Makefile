@@ -26,7 +26,7 @@ help: ## this list
 #: MODELS   "a b c": models to train, to stack (default: those the competition lists; all complete ones) or to let vote
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
-#: WORKERS  folds trained side by side (default: one a GPU, else one a core)
+#: WORKERS  folds trained, or stacks fitted, side by side (default: one a GPU, else one a core)
 #: DATA     a folder in Kaggle's layout (make data, competition)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
 #: MESSAGE  what Kaggle shows beside the submission (make submit)
@@ -69,7 +69,7 @@ models: $(READY) ## train all folds of MODELS (default: those the competition li
 	@$(RUN)models --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,SET,--set) $(call given,WORKERS,--workers)
 
 stack: $(READY) ## blend all complete models, prove it on unseen rows, write the submission
-	@$(RUN)stack --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
+	@$(RUN)stack --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,WORKERS,--workers)
 
 vote: $(READY) ## majority vote over label files: MODELS="a b" brought by make import, FILE="c.csv d.csv"
 	@$(RUN)vote --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(if $(FILE),--file $$FILE) $(call given,AT_LEAST,--at-least)

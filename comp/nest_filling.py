@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from itertools import combinations
 
 from threadpoolctl import threadpool_limits
 
@@ -15,6 +15,16 @@ from comp.workers import follow_parent, worker_pool
 Job = tuple[int, FoldSet]  # the number of the nest, and the folds to fit on
 
 _nests: Sequence[Nest] = ()  # this worker's
+
+
+def fill_inner(nests: Sequence[Nest], workers: int) -> None:
+    """Fit the sub-stacks of the nests on every set of folds, so that whoever needs them next finds them."""
+    inner = [each for nest in nests for each in nest.inner.values()]
+    if not inner:
+        return
+    sizes = range(1, len(nests[0].folds) + 1)
+    jobs = [(number, frozenset(kept)) for number, nest in enumerate(inner) for size in sizes for kept in combinations(nest.folds, size)]
+    fill(inner, jobs[::-1], workers, "stacks among the models")
 
 
 def fill(nests: Sequence[Nest], jobs: Sequence[Job], workers: int, label: str = "nested folds") -> None:
@@ -45,8 +55,7 @@ def _start_worker(nests: Sequence[Nest]) -> None:
 
 
 def _fit(job: Job) -> Fitted:
-    """Of pairs of folds left out only the decisions come back: nobody asks for their stacks."""
     number, kept = job
     fitted = _nests[number].fit(kept)
-    del _nests[number].fitted[kept]
-    return replace(fitted, stacks=fitted.stacks if len(kept) >= len(_nests[number].folds) - 1 else [])
+    del _nests[number].fitted[kept]  # here it would only take memory
+    return fitted

@@ -3,7 +3,8 @@
 Whatever decides about a row was fitted and chosen without the row's fold: for every outer fold, each candidate is scored
 by cross-validation over the other folds, one is chosen by these scores, fitted on the other folds and applied to the outer
 one. The score of these decisions is what the same procedure, run on all folds, promises for new rows. Further repeats do the
-same with folds dealt anew in whole groups, and scores are means over repeats. The intervals resample these decisions, with
+same with folds dealt anew in whole groups, and scores are means over repeats; the final choice is by these means, and so a little
+surer than any of those that were proven. The intervals resample these decisions, with
 fitted weights and thresholds held fixed.
 """
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from comp.metrics import macro_f1, per_class_f1
 from comp.nest import FoldSet, Nest, SubStack
-from comp.nest_filling import fill
+from comp.nest_filling import fill, fill_inner
 from comp.resampling import Estimate, Scored
 from comp.rows import Rows
 from comp.stacking import Recipe, Stack, choose
@@ -82,7 +83,7 @@ class Proof:
         chosen: number of the candidate chosen on all rows.
         stack: that candidate, fitted on all rows.
         decisions: (repeats, N, C) of the procedure about held-out folds.
-        blend: (N, C) logits of the procedure's blends, each row's without its fold; what it says as a model of another stack.
+        blend: (N, C) logits of the procedure's blends, each row's without its fold; scales differ where folds chose different blenders.
         thresholds: (folds, C) logits, those of the chosen candidate fitted without each fold.
         chosen_blend: (N, C) logits of the chosen candidate's blend, each row's without its fold.
         parts: rows of groups (antibodies) that the models were trained on, and the others; empty without both.
@@ -133,6 +134,7 @@ def prove(
     jobs = [(0, nests[0].folds)]
     for number, nest in enumerate(nests):
         jobs += [(number, nest.folds - frozenset(left_out)) for left_out in left_out_sets(nest.folds)]
+    fill_inner(nests, workers)
     fill(nests, jobs, workers)
 
     choices = [{fold: nest.choice(nest.folds - {fold}) for fold in nest.folds} for nest in nests]

@@ -51,7 +51,7 @@ class Scored:
 
 
 def smallest_difference(gain: Estimate, rows: int, test_rows: int) -> float:
-    """The smallest true difference that a test set would show, 95 times in 100, between two stacks as different as those of `gain`.
+    """The smallest difference between two stacks on a test set that is no noise (5 % level), if they differ as those of `gain` do.
 
     Args:
         gain: their paired difference on `rows` rows; its error shrinks with the root of the number of rows.

@@ -79,6 +79,13 @@ class Rows:
             None if self.features is None else self.features[chosen],
         )
 
+    @staticmethod
+    def joined(parts: Sequence["Rows"]) -> "Rows":
+        """Rows of the same models, one after the other; without labels and features."""
+        logits = np.concatenate([part.logits for part in parts], axis=1)
+        folds, groups = (np.concatenate([getattr(part, name) for part in parts]) for name in ("folds", "groups"))
+        return Rows(logits, parts[0].models, folds, groups)
+
     def only(self, models: Collection[str]) -> "Rows":
         """The same images as these of the models see them."""
         kept = [number for number, model in enumerate(self.models) if model in models]

@@ -100,8 +100,15 @@ def shifted_prior(probs: NDArray[np.float64], prior: float) -> float:
 
 
 def difference_p_value(one: Floats, one_groups: NDArray[np.int64], other: Floats, other_groups: NDArray[np.int64]) -> float:
-    """Two-sided, of equal means of values (N,) and (M,), whose groups are drawn as wholes; by the normal approximation."""
-    error = np.sqrt(_variance_of_mean(one, one_groups) + _variance_of_mean(other, other_groups))
+    """Two-sided, of equal means of values (N,) and (M,), whose groups are drawn as wholes; by the normal approximation.
+
+    Nobody may know the groups (antibodies) of the others. They are taken to weigh at least as much as those of the first: as many
+    times the variance of independent values.
+    """
+    first, second = _variance_of_mean(one, one_groups), _variance_of_mean(other, other_groups)
+    alone = one.var() / len(one)
+    effect = first / alone if alone > 0 else 1.0
+    error = np.sqrt(first + max(second, effect * other.var() / len(other)))
     difference = abs(one.mean() - other.mean())
     return float(erfc(difference / error / np.sqrt(2))) if error > 0 else float(difference == 0)
 

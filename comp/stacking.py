@@ -15,6 +15,8 @@ from comp.resampling import Scored
 from comp.rows import Rows
 from comp.schema import Strict, parse, read_yaml
 
+UNREACHABLE = 1e9  # stands for infinity where thresholds are compared, so that classes that are never predicted keep their order
+
 
 class Blender(Protocol):
     def fit(self, rows: Rows) -> Any: ...
@@ -54,6 +56,13 @@ class Recipe(Strict):
         if len(set(titles)) < len(titles):
             raise ValueError(f"each may stand there once, not {', '.join(titles)}")
         return specs
+
+    @field_validator("members")
+    @classmethod
+    def _of_any_models(cls, spec: dict[str, Any] | None) -> dict[str, Any] | None:
+        if spec and spec.get("name") == "weights":
+            raise ValueError("given weights belong to given models, and subsets of them are to be blended")
+        return spec
 
     def candidates(self) -> "Candidates":
         """The parts, built.
@@ -107,7 +116,8 @@ class Stack:
         """
         decisions = blend.logits[0] >= self.thresholds
         empty = ~decisions.any(axis=1)
-        decisions[empty, (blend.logits[0, empty] - self.thresholds).argmax(axis=1)] = True
+        limits = np.where(np.isfinite(self.thresholds), self.thresholds, UNREACHABLE)
+        decisions[empty, (blend.logits[0, empty] - limits).argmax(axis=1)] = True
         return decisions, empty
 
 
@@ -161,11 +171,13 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: it cannot be read, or names a part or option that there is not.
     """
-    recipe = parse(Recipe, read_yaml(path), str(path))
     try:
+        recipe = parse(Recipe, read_yaml(path), str(path))
         recipe.candidates()
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error.what}", error.then) from None
+        raise ConfigError(error.what if str(path) in error.what else f"{path}: {error.what}", error.then) from None
+    except RecursionError:
+        raise ConfigError(f"{path} refers to itself", "write out what its anchors stand for") from None
     return recipe
 
 

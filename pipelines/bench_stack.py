@@ -39,7 +39,7 @@ def main() -> None:
 
     recipe = load_recipe(config("stacks", options.stack))
     task = load_task(options.competition)
-    inputs = read_inputs(task, options.models, options.stack)
+    inputs = read_inputs(task, options.models, options.stack, recipe)
     if inputs.substacks:
         raise PredictionError(f"{inputs.substacks[0].name} is a stack, which the other tools cannot refit", "leave it out of MODELS")
     rows = inputs.rows(task, task.folds.fold != HOLDOUT, recipe.features)

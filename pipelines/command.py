@@ -15,6 +15,14 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def positive(text: str) -> int:
+    """An argument's type: a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def run(command: Callable[[], None]) -> None:
     """Run `command`; a user's mistake is one line and exit code 2, Ctrl-C exit code 130."""
     try:

@@ -5,14 +5,14 @@ Without --models, those that the competition's YAML lists. Finished folds are sk
 
 from dataclasses import replace
 
-from pipelines.command import parser, run
+from pipelines.command import parser, positive, run
 
 
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--models", nargs="*", default=[], metavar="NAME", help="YAMLs of configs/models")
     arguments.add_argument("--set", default="", metavar="'KEY=VALUE ...'", help="change the experiments, e.g. 'train.epochs=2 size=128'")
-    arguments.add_argument("--workers", type=int, metavar="N", help="folds trained side by side (default: GPUs, else cores / threads)")
+    arguments.add_argument("--workers", type=positive, metavar="N", help="folds trained side by side (default: GPUs, else cores / threads)")
     arguments.add_argument("--checkpoint-minutes", type=float, default=5.0, metavar="M", help="time between checkpoints (default: 5)")
     options = arguments.parse_args()
 

@@ -6,7 +6,7 @@ oof/<competition>/<stack>/, so that it can be a model of another stack.
 
 from typing import TYPE_CHECKING
 
-from pipelines.command import parser, run, say
+from pipelines.command import parser, positive, run, say
 
 if TYPE_CHECKING:
     from comp.contribution import Contributions
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from comp.stacking import Recipe, Stack
     from pipelines.stack_inputs import Inputs
 
+MOST_WORKERS = 4  # half a GB each at the size of the competition
 SMALL = 500_000  # cells (models x rows x classes) below which starting processes costs more than it saves
 
 
@@ -24,7 +25,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--models", nargs="*", default=[], metavar="NAME", help="stack these (default: all complete ones)")
     arguments.add_argument("--stack", default="default", metavar="NAME", help="a YAML of configs/stacks (default: default)")
-    arguments.add_argument("--workers", type=int, metavar="N", help="processes that fit side by side (default: one a core)")
+    arguments.add_argument("--workers", type=positive, metavar="N", help="processes that fit side by side (default: one a core, at most 4)")
     options = arguments.parse_args()
 
     from comp.folds import HOLDOUT
@@ -37,31 +38,33 @@ def main() -> None:
 
     recipe = load_recipe(config("stacks", options.stack))
     task = load_task(options.competition)
-    inputs = read_inputs(task, options.models, options.stack)
+    inputs = read_inputs(task, options.models, options.stack, recipe)
     in_folds = task.folds.fold != HOLDOUT
     rows = inputs.rows(task, in_folds, recipe.features)
     models = "1 model" if len(inputs.models) == 1 else f"{len(inputs.models)} models"
     say(f"stacking {models} on {len(rows)} rows in {task.folds.count} folds: {', '.join(inputs.models)}\n")
     known = None if all(member.imported for member in inputs.members) else task.folds.known()[in_folds]
-    workers = options.workers or (1 if rows.logits.size < SMALL else cores())
+    workers = options.workers or (1 if rows.logits.size < SMALL else min(cores(), MOST_WORKERS))
     proof = prove(rows, recipe, known, models=inputs.models, substacks=inputs.substacks, workers=workers)
     say(table(proof, recipe, len(rows), len(task.test_ids)) + "\n")
-    found = contributed(rows.only(inputs.models), proof, recipe, workers) if recipe.members and not inputs.substacks else None
+    found = contributed(rows, proof, recipe, inputs, workers)
     if found:
         say(contribution_table(found, recipe) + "\n")
-    elif len(inputs.models) == 1:
-        say("one model: every blend is this model again, and only the threshold rules differ")
     write(inputs, task, rows, proof, recipe, options.stack, found)
 
 
-def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", workers: int) -> "Contributions | None":
-    """What each model contributes, with the chosen threshold rule; None for an only model."""
+def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", inputs: "Inputs", workers: int) -> "Contributions | None":
+    """What each model contributes, with the chosen threshold rule; None where nobody asks, for an only model, and with stacks."""
     from comp.contribution import contributions
 
-    if not recipe.members or len(rows.models) == 1:
-        return None
-    rule = recipe.thresholds[proof.chosen % len(recipe.thresholds)]
-    return contributions(rows, recipe, recipe.members, rule, workers)
+    if len(inputs.models) == 1:
+        say("one model: every blend is this model again, and only the threshold rules differ")
+    elif recipe.members and inputs.substacks:
+        say("contributions: not measured, because a model is a stack")
+    elif recipe.members:
+        rule = recipe.thresholds[proof.chosen % len(recipe.thresholds)]
+        return contributions(rows.only(inputs.models), recipe, recipe.members, rule, workers)
+    return None
 
 
 def write(inputs: "Inputs", task: "Task", rows: "Rows", proof: "Proof", recipe: "Recipe", name: str, found: "Contributions | None") -> None:
@@ -70,6 +73,7 @@ def write(inputs: "Inputs", task: "Task", rows: "Rows", proof: "Proof", recipe: 
 
     import numpy as np
 
+    from comp.rows import Rows
     from comp.shift import estimate
     from comp.submission import write_submission
     from pipelines.stack_explanation import curves, explanation, numbers, shift_of_classes
@@ -80,11 +84,16 @@ def write(inputs: "Inputs", task: "Task", rows: "Rows", proof: "Proof", recipe: 
     if copies := len(test) - len(np.unique(test.groups)):
         say(f"{task.paths.test_duplicates()}: {copies} test images are near-duplicates of others, and get their mean predictions")
     blend = proof.stack.blended(test)
-    stack = for_means(inputs, task, proof.stack, recipe, blend)
-    shift = estimate(rows.blended(proof.chosen_blend), blend)
+    singles = [proof.stack.blended(inputs.test_rows(task, recipe.features, fold)) for fold in range(inputs.folds)]
+    shift = estimate(rows.blended(proof.chosen_blend), Rows.joined(singles))
     for line in shift_lines(shift, task.competition.classes, corrected=recipe.shift):
         say(line)
-    deciding = replace(stack, thresholds=shift.corrected(stack.thresholds)) if recipe.shift else stack
+    stack = for_means(proof.stack, singles, blend)
+    moved = replace(proof.stack, thresholds=shift.corrected(proof.stack.thresholds))
+    deciding = for_means(moved, singles, blend) if recipe.shift else stack
+    if inputs.folds > 1:
+        moved_by = distance(proof.stack, stack)
+        say(f"test predictions are means of {inputs.folds} folds, labelled ones of one: thresholds moved by {moved_by:.2f} on average")
     decisions, empty = deciding.decide(blend)
     sidecar = explanation(inputs, task, proof, deciding, recipe, found) | {"stack": name, "filled": int(empty.sum())}
     if held := score_holdout(inputs, task, stack, recipe):
@@ -96,22 +105,21 @@ def write(inputs: "Inputs", task: "Task", rows: "Rows", proof: "Proof", recipe: 
     say(f"{path}: {len(labels)} rows, {empty.sum()} of them empty and filled with their most likely class (highest above its threshold)")
 
 
-def for_means(inputs: "Inputs", task: "Task", stack: "Stack", recipe: "Recipe", blend: "Rows") -> "Stack":
-    """The stack with thresholds for test predictions that are means over folds; itself where they are not."""
+def for_means(stack: "Stack", singles: "list[Rows]", mean: "Rows") -> "Stack":
+    """The stack with thresholds for blends of means over folds, of which `singles` are those of each fold."""
     from dataclasses import replace
-
-    import numpy as np
 
     from comp.fold_means import matched
 
-    if inputs.folds == 1:
-        return stack
-    singles = [stack.blended(inputs.test_rows(task, recipe.features, fold)).logits[0] for fold in range(inputs.folds)]
-    thresholds = matched(stack.thresholds, singles, blend.logits[0])
-    finite = np.isfinite(stack.thresholds)
-    moved = np.abs(thresholds[finite] - stack.thresholds[finite]).mean()
-    say(f"test predictions are means of {inputs.folds} folds, labelled ones of one: thresholds moved by {moved:.2f} logits on average")
-    return replace(stack, thresholds=thresholds)
+    return replace(stack, thresholds=matched(stack.thresholds, [single.logits[0] for single in singles], mean.logits[0]))
+
+
+def distance(one: "Stack", other: "Stack") -> float:
+    """The mean absolute difference of the thresholds of classes that are ever predicted, in logits."""
+    import numpy as np
+
+    finite = np.isfinite(one.thresholds)
+    return float(np.abs(one.thresholds[finite] - other.thresholds[finite]).mean())
 
 
 def score_holdout(inputs: "Inputs", task: "Task", stack: "Stack", recipe: "Recipe") -> "Estimate | None":

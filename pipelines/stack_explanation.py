@@ -63,12 +63,13 @@ def curves(task: Task, proof: Proof) -> dict[str, Any]:
 
 def shift_of_classes(task: Task, shift: LabelShift) -> dict[str, Any]:
     """Of each class, its share of the train and (estimated) of the test rows, and whether the difference is significant."""
-    columns = zip(shift.train.tolist(), shift.test.tolist(), shift.p_values.tolist(), (shift.moves != 0).tolist(), strict=True)
+    arrays = (shift.train, shift.test, shift.p_values, shift.fits, shift.moves != 0)
+    columns = zip(*(array.tolist() for array in arrays), strict=True)
     return by_class(
         task,
         [
-            {"train": train, "test": finite(test), "p_value": finite(p_value), "significant": significant}
-            for train, test, p_value, significant in columns
+            {"train": train, "test": finite(test), "p_value": finite(p_value), "fits": finite(fits), "significant": significant}
+            for train, test, p_value, fits, significant in columns
         ],
     )
 

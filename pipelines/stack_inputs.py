@@ -94,7 +94,7 @@ def load_task(name: str) -> Task:
     return Task(competition, paths, folds, labels[order], read_test_ids(competition, paths))
 
 
-def read_inputs(task: Task, asked: list[str], stack: str) -> Inputs:
+def read_inputs(task: Task, asked: list[str], stack: str, recipe: Recipe) -> Inputs:
     """The models asked for, else all complete ones; a stack among them is refitted, so that its models are read too.
 
     Raises:
@@ -106,6 +106,12 @@ def read_inputs(task: Task, asked: list[str], stack: str) -> Inputs:
         )
     models = choose_models(task, asked)
     substacks = tuple(read_substack(task, model) for model in models if is_stack(task, model))
+    for each in substacks:
+        if each.recipe.features != recipe.features:
+            tables = ", ".join(map(str, each.recipe.features)) or "none"
+            raise PredictionError(
+                f"{each.name} was made with other features ({tables})", f"give configs/stacks/{stack}.yaml the same `features`"
+            )
     blended = {model for each in substacks for model in each.models}
     direct = [model for model in models if not is_stack(task, model)]
     members = []

@@ -98,7 +98,7 @@ def _verdict(proof: Proof, recipe: Recipe, rows: int, test_rows: int) -> list[st
         lines.append(f"{part.name} groups: {_score(part.nested)} on {part.rows} rows, over the {part.classes} classes that both kinds have")
     for name, gain in proof.over.items():
         if least := smallest_difference(gain, rows, test_rows):
-            lines.append(f"a test set of {test_rows} rows tells the procedure from {name} if they differ by {least:.3f} or more (95 %)")
+            lines.append(f"on {test_rows} test rows, the procedure and {name} differ by mere chance up to {least:.3f} (95 %)")
     return lines
 
 

@@ -1,10 +1,11 @@
 """Small gradient-boosted trees per class on the models' logits and on what else is known of each image."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from comp.rows import Rows
 
@@ -69,8 +70,8 @@ def build(
     logits: Logits = "own",
     positives: PositiveInt = 60,
     trees: PositiveInt = 60,
-    leaves: PositiveInt = 7,
-    rate: PositiveFloat = 0.1,
+    leaves: Annotated[int, Ge(2), Le(1024)] = 7,
+    rate: Annotated[float, Gt(0), Le(1)] = 0.1,
     seed: NonNegativeInt = 0,
 ) -> LightGBM:
     return LightGBM(logits, positives, trees, leaves, rate, seed)

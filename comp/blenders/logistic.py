@@ -1,10 +1,10 @@
 """A logistic regression per class on the models' logits, held to another blend."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Gt, Le
 from numpy.typing import NDArray
-from pydantic import PositiveFloat
 
 from comp import parts
 from comp.metrics import sigmoid
@@ -89,5 +89,8 @@ def newton(design: Floats, offset: Floats, labels: Floats, penalty: Floats) -> F
     return slopes
 
 
-def build(base: dict[str, Any] | None = None, strength: PositiveFloat = 10.0, clip: PositiveFloat = 8.0) -> Logistic:
+Size = Annotated[float, Gt(0), Le(1e15)]
+
+
+def build(base: dict[str, Any] | None = None, strength: Size = 10.0, clip: Size = 8.0) -> Logistic:
     return Logistic(parts.build("blenders", base if base is not None else {"name": "convex"}), strength, clip)

@@ -1,6 +1,6 @@
 """The weights that the YAML gives: replays an ensemble that was published."""
 
-from math import isfinite
+from math import inf, isfinite
 from typing import Literal
 
 import numpy as np
@@ -38,6 +38,6 @@ class Weights:
 def build(weights: dict[str, float], of: Kind = "probabilities") -> Weights:
     if wrong := [model for model, weight in weights.items() if not (isfinite(weight) and weight >= 0)]:
         raise ConfigError(f"blenders.weights: the weight of {wrong[0]!r} is {weights[wrong[0]]:g}", "give each model 0 or more")
-    if not any(weights.values()):
-        raise ConfigError("blenders.weights: no model has a weight above 0", "give some model more, as in weights: {densenet121: 1}")
+    if not 0 < (total := sum(weights.values())) < inf:
+        raise ConfigError(f"blenders.weights: the weights add up to {total:g}", "give some model more than 0, as in {densenet121: 1}")
     return Weights(weights, of)

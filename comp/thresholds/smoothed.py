@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Le
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
@@ -19,7 +19,8 @@ class Smoothed:
     """F1 of the counts that a Gaussian kernel estimate of the scores' distribution has above each threshold.
 
     Args:
-        bandwidth: times Silverman's rule (1986, equation 3.31) for the scores of the class' positives.
+        bandwidth: times 0.9 * spread * P^-0.2, Silverman's rule (1986, section 3.4.2) with the standard deviation for the spread of
+            the class' P positives.
     """
 
     def __init__(self, bandwidth: float) -> None:
@@ -36,7 +37,7 @@ class Smoothed:
 
 
 def silverman(positives: NDArray[np.float64], ordered: NDArray[np.float64]) -> float:
-    """Silverman's bandwidth, 0.9 * spread * P^-0.2, for the positives' scores (P,), 1 where no score differs from another.
+    """The bandwidth 0.9 * spread * P^-0.2, for the positives' scores (P,), 1 where no score differs from another.
 
     The spread is their standard deviation, to which one more positive with the spread of all scores `ordered` (N,) is added:
     of one or two positives nobody can say how far others would scatter.
@@ -64,5 +65,5 @@ def _above(values: NDArray[np.float64], low: float, step: float, bins: int, devi
     return (blurred[::-1].cumsum()[::-1] - blurred / 2)[pad : pad + bins]
 
 
-def build(bandwidth: Annotated[float, Gt(0), Le(100)] = 0.5) -> Smoothed:
+def build(bandwidth: Annotated[float, Ge(0.01), Le(100)] = 0.5) -> Smoothed:
     return Smoothed(bandwidth)

@@ -22,22 +22,27 @@ TRAIN, TEST = 200, 40
 
 
 class Tables:
-    """A competition without images, its fold map, and prediction files of three drawn models."""
+    """A competition without images, its fold map, and prediction files of three drawn models.
 
-    def __init__(self, project, holdout=0.0):
-        self.project, self.root = project, project.root
+    `shifted` is the share of the test images that are "round"; `apart` the deviation of what each fold's network sees by itself.
+    """
+
+    def __init__(self, project, holdout=0.0, *, train=TRAIN, test=TEST, shifted=0.3, apart=0.0):
+        self.project, self.root, self.apart = project, project.root, apart
         rng = np.random.default_rng(0)
-        self.truth = rng.random((TRAIN + TEST, 4)) < [0.3, 0.5, 0.1, 0.0]
-        ids = [f"image-{number:03d}" for number in rng.permutation(TRAIN + TEST)]
-        self.train_ids, self.test_ids = tuple(ids[:TRAIN]), tuple(ids[TRAIN:])
+        self.truth = rng.random((train + test, 4)) < [0.3, 0.5, 0.1, 0.0]
+        if shifted != 0.3:
+            self.truth[train:, 0] = rng.random(test) < shifted
+        ids = [f"image-{number:03d}" for number in rng.permutation(train + test)]
+        self.train_ids, self.test_ids = tuple(ids[:train]), tuple(ids[train:])
         (self.root / "configs/competitions/tables.yaml").write_text(YAML)
         data = self.root / "data/tables"
         data.mkdir(parents=True)
         strings = LabelSpace.numbered(CLASSES).strings(self.truth)
-        pd.DataFrame({"Id": self.train_ids, "Target": strings[:TRAIN]}).to_csv(data / "train.csv", index=False)
+        pd.DataFrame({"Id": self.train_ids, "Target": strings[:train]}).to_csv(data / "train.csv", index=False)
         pd.DataFrame({"Id": self.test_ids, "Predicted": "0"}).to_csv(data / "sample_submission.csv", index=False)
-        groups = [f"A{number // 4}" for number in range(TRAIN)]
-        labels = self.truth[:TRAIN]
+        groups = [f"A{number // 4}" for number in range(train)]
+        labels = self.truth[:train]
         self.folds = assign(self.train_ids, labels, count=4, groups=groups, components=self.train_ids, overlap=0.5, holdout=holdout)
         self.folds.write(self.root / "oof/tables/folds.csv")
         self.logits = {}
@@ -56,6 +61,7 @@ class Tables:
                 if not ids:
                     continue
                 logits = self.logits[model][[number_of[name] for name in ids]]
+                logits = logits + self.apart * np.random.default_rng(fold).normal(size=logits.shape).astype(np.float32)
                 name = "fold" if kind == "oof" else kind
                 made = Predictions(ids, np.full(len(ids), number, np.int8), logits, Provenance(kind=kind, fold=fold, **shared))
                 made.write(self.file(model, f"{name}-{fold}"))

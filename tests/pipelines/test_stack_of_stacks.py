@@ -89,6 +89,35 @@ def test_features_reach_the_blenders_that_use_them(tables):
     assert "there is no told.csv" in tables.project.refused(tables.stack("--stack", "told"))
 
 
+def test_a_stack_with_other_features_is_no_model(tables):
+    ids = [*tables.train_ids, *tables.test_ids]
+    pd.DataFrame({"Id": ids, "width": range(len(ids))}).to_csv(tables.root / "told.csv", index=False)
+    (tables.root / "configs/stacks/first.yaml").write_text(FIRST + "features: [told.csv]\n")
+    assert tables.stack("--stack", "first", "--models", "good", "coin").returncode == 0
+    error = tables.project.refused(tables.stack("--stack", "second", "--models", "fair", "first"))
+    assert "first was made with other features (told.csv): give configs/stacks/second.yaml the same `features`" in error
+
+
+def test_thresholds_follow_a_label_shift_that_is_asked_for(project):
+    """The test images with "round" come more than twice as often as in train; means over four folds' networks are surer than one."""
+    tables = Tables(project, train=2000, test=1500, shifted=0.7, apart=1.0)
+    (tables.root / "configs/stacks/first.yaml").write_text(FIRST)
+    (tables.root / "configs/stacks/second.yaml").write_text(FIRST + "shift: true\n")
+    found = []
+    for stack in ("first", "second"):
+        ended = tables.stack("--stack", stack, "--models", "good")
+        assert ended.returncode == 0, ended.stderr
+        assert "label shift, estimated from the test predictions: round " in ended.stdout
+        assert ("their thresholds follow it" in ended.stdout) == (stack == "second")
+        assert "test predictions are means of 4 folds" in ended.stdout
+        found.append(sidecar(tables))
+    before, after = (told["logit_thresholds"] for told in found)
+    assert after["round"] < before["round"] - 0.1
+    assert after["bright"] == before["bright"]
+    assert found[1]["shift"]["round"]["test"] == pytest.approx(0.7, abs=0.05)
+    assert found[1]["shift"]["bright"]["significant"] is False
+
+
 def test_near_duplicates_of_the_test_set_are_decided_alike(tables):
     assert tables.stack("--stack", "first", "--models", "good").returncode == 0
     first, second = tables.test_ids[:2]

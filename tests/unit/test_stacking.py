@@ -77,6 +77,21 @@ def test_an_empty_prediction_gets_the_class_highest_above_its_threshold() -> Non
     assert empty.tolist() == [True, False]
 
 
+def test_without_any_positive_an_empty_prediction_gets_the_class_of_the_highest_logit() -> None:
+    logits = np.array([[[-5.0, -2.0, -3.0]]], np.float32)
+    stack = Stack(recipe().candidates().blenders["mean"], {"a": 1.0}, np.full(3, np.inf))
+    decisions, empty = stack.decide(Rows(logits, ("a",), np.zeros(1, np.int8), np.arange(1)))
+    assert decisions.tolist() == [[False, True, False]]
+    assert empty.all()
+
+
+def test_a_recipe_that_refers_to_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("blenders:\n  - &a {name: committee, of: [*a]}\nthresholds: [{name: exact}]\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml"):
+        load_recipe(path)
+
+
 def test_a_class_without_positives_fills_no_empty_prediction() -> None:
     rows = drawn()
     labels = rows.known_labels.copy()
@@ -108,6 +123,7 @@ def test_parts_never_see_the_labels_of_rows_they_predict() -> None:
         ({"thresholds": [{"name": "exact"}, {"name": "exact"}]}, "once"),
         ({"promot": 2}, "did you mean 'promote'"),
         ({"promote": -1}, "promote"),
+        ({"members": {"name": "weights", "weights": {"a": 1.0}}}, "given weights belong to given models"),
     ],
 )
 def test_mistaken_recipes_are_refused(changes: dict, message: str) -> None:
