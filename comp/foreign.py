@@ -68,7 +68,10 @@ def _read(path: Path, competition: Competition) -> Table:
 
 
 def _read_npy(path: Path, _: Competition) -> Table:
-    return None, np.load(path, allow_pickle=False).astype(np.float64)
+    found = np.load(path, allow_pickle=False)
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiub":
+        raise ValueError("it is not one array of real numbers")
+    return None, found.astype(np.float64)
 
 
 def _read_csv(path: Path, competition: Competition) -> Table:

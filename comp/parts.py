@@ -7,7 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,7 +37,7 @@ def build(kind: str, spec: Mapping[str, Any]) -> Any:
         raise ConfigError(f"{kind}: there is no {name!r}", f"choose one of: {', '.join(known)}")
     function: Callable[..., Any] = importlib.import_module(f"comp.{kind}.{name}").build
     takes = inspect.signature(function).parameters
-    described = ", ".join(str(parameter) for parameter in takes.values()) or "no options"
+    described = ", ".join(map(_described, takes.values())) or "no options"
     arguments: dict[str, Any] = {}
     for key, value in options.items():
         if key not in takes:
@@ -51,3 +51,9 @@ def build(kind: str, spec: Mapping[str, Any]) -> Any:
     if missing:
         raise ConfigError(f"{kind}.{name}: option {missing[0]!r} is missing", f"it takes {described}")
     return function(**arguments)
+
+
+def _described(parameter: inspect.Parameter) -> str:
+    """An option as Python writes it, with the type that its bounds are laid on: "steps: int = 25"."""
+    annotation = get_args(parameter.annotation)[0] if get_origin(parameter.annotation) is Annotated else parameter.annotation
+    return str(parameter.replace(annotation=annotation))

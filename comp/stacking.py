@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from comp import parts
 from comp.errors import ConfigError
+from comp.files import hash_of
 from comp.resampling import Scored
 from comp.rows import Rows
 from comp.schema import Strict, parse, read_yaml
@@ -41,7 +42,7 @@ class Recipe(Strict):
 
     blenders: tuple[dict[str, Any], ...] = Field(min_length=1)
     thresholds: tuple[dict[str, Any], ...] = Field(min_length=1)
-    promote: float = Field(1.0, ge=0)
+    promote: float = Field(1.0, ge=0, allow_inf_nan=False)
     repeats: int = Field(1, ge=1)
     bootstraps: int = Field(1000, ge=100)
     members: dict[str, Any] | None = None
@@ -95,10 +96,11 @@ class Stack:
     substacks: Mapping[str, "Stack"] = field(default_factory=dict)
 
     @property
-    def weights(self) -> dict[str, float] | None:
-        """Each model's weight, where that is all there is to the blend."""
-        known = isinstance(self.blend, dict) and all(isinstance(weight, float) for weight in self.blend.values())
-        return dict(self.blend) if known else None
+    def weights(self) -> list[dict[str, float]]:
+        """Each model's weight, where that is all there is to the blend; those of each part of a committee; else nothing."""
+        parts = self.blend if isinstance(self.blend, list) else [self.blend]
+        known = all(isinstance(part, dict) and all(isinstance(weight, float) for weight in part.values()) for part in parts)
+        return [dict(part) for part in parts] if known else []
 
     def blended(self, rows: Rows) -> Rows:
         """The rows as the blend sees them, without their labels; they hold the models of its sub-stacks too."""
@@ -188,6 +190,8 @@ def title(spec: dict[str, Any]) -> str:
         listed = value if isinstance(value, list) else [value]
         if all(isinstance(part, dict) and "name" in part for part in listed):
             inner += [title(part) for part in listed]
+        elif isinstance(value, dict):
+            options.append(f"{key}={hash_of(value, digits=4)}")
         elif key != "name":
             options.append(f"{key}={value}")
     name = f"{spec.get('name')}({', '.join(inner)})" if inner else str(spec.get("name"))

@@ -81,7 +81,7 @@ def read_submission(path: Path, competition: Competition) -> tuple[tuple[str, ..
     then = f"correct it, or make one with: make stack COMP={competition.name}"
     wanted = [competition.columns.id, competition.columns.predicted]
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = list(csv.reader(file)) or [[]]
     except FileNotFoundError:
         raise SubmissionError(f"there is no {path}", f"make one with: make stack COMP={competition.name}") from None

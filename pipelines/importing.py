@@ -135,7 +135,7 @@ def is_label_file(path: Path, competition: "Competition") -> bool:
     if path.suffix != ".csv":
         return False
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             header = next(csv.reader(file), [])
     except FileNotFoundError:
         raise PredictionError(f"there is no {path}", "check the path") from None

@@ -28,6 +28,8 @@ def main() -> None:
     arguments.add_argument("--workers", type=positive, metavar="N", help="processes that fit side by side (default: one a core, at most 4)")
     options = arguments.parse_args()
 
+    import numpy as np
+
     from comp.folds import HOLDOUT
     from comp.paths import config
     from comp.proof import prove
@@ -38,9 +40,12 @@ def main() -> None:
 
     recipe = load_recipe(config("stacks", options.stack))
     task = load_task(options.competition)
-    inputs = read_inputs(task, options.models, options.stack, recipe)
+    inputs = read_inputs(task, [model for model in options.models if model], options.stack, recipe)
     in_folds = task.folds.fold != HOLDOUT
     rows = inputs.rows(task, in_folds, recipe.features)
+    test = inputs.test_rows(task, recipe.features)
+    if copies := len(test) - len(np.unique(test.groups)):
+        say(f"{task.paths.test_duplicates()}: {copies} of {len(test)} test images copy others, and get mean predictions with them")
     models = "1 model" if len(inputs.models) == 1 else f"{len(inputs.models)} models"
     say(f"stacking {models} on {len(rows)} rows in {task.folds.count} folds: {', '.join(inputs.models)}\n")
     known = None if all(member.imported for member in inputs.members) else task.folds.known()[in_folds]
@@ -50,7 +55,7 @@ def main() -> None:
     found = contributed(rows, proof, recipe, inputs, workers)
     if found:
         say(contribution_table(found, recipe) + "\n")
-    write(inputs, task, rows, proof, recipe, options.stack, found)
+    write(inputs, task, rows, test, proof, recipe, options.stack, found)
 
 
 def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", inputs: "Inputs", workers: int) -> "Contributions | None":
@@ -58,7 +63,7 @@ def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", inputs: "Inputs"
     from comp.contribution import contributions
 
     if len(inputs.models) == 1:
-        say("one model: every blend is this model again, and only the threshold rules differ")
+        say("one model: there is nothing to mix, and hardly more than the threshold rules differ")
     elif recipe.members and inputs.substacks:
         say("contributions: not measured, because a model is a stack")
     elif recipe.members:
@@ -67,11 +72,11 @@ def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", inputs: "Inputs"
     return None
 
 
-def write(inputs: "Inputs", task: "Task", rows: "Rows", proof: "Proof", recipe: "Recipe", name: str, found: "Contributions | None") -> None:
+def write(
+    inputs: "Inputs", task: "Task", rows: "Rows", test: "Rows", proof: "Proof", recipe: "Recipe", name: str, found: "Contributions | None"
+) -> None:
     """Decide about the test rows; write the submission, its explanation, and the stack's own predictions."""
     from dataclasses import replace
-
-    import numpy as np
 
     from comp.rows import Rows
     from comp.shift import estimate
@@ -80,9 +85,6 @@ def write(inputs: "Inputs", task: "Task", rows: "Rows", proof: "Proof", recipe: 
     from pipelines.stack_inputs import write_own_predictions
     from pipelines.stack_table import shift_lines
 
-    test = inputs.test_rows(task, recipe.features)
-    if copies := len(test) - len(np.unique(test.groups)):
-        say(f"{task.paths.test_duplicates()}: {copies} test images are near-duplicates of others, and get their mean predictions")
     blend = proof.stack.blended(test)
     singles = [proof.stack.blended(inputs.test_rows(task, recipe.features, fold)) for fold in range(inputs.folds)]
     shift = estimate(rows.blended(proof.chosen_blend), Rows.joined(singles))

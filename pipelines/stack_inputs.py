@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from comp.competition import load_competition, read_test_ids, read_train
 from comp.errors import FoldError, PredictionError
 from comp.features import read_features
-from comp.members import Member, Task, is_stack, models_with_predictions, read_member, rows_of, test_rows_of, why_left_out
+from comp.members import Member, Task, is_stack, models_with_predictions, read_member, refuse_mixture, rows_of, test_rows_of, why_left_out
 from comp.nest import SubStack
 from comp.paths import Paths
 from comp.proof import Proof
@@ -104,6 +104,9 @@ def read_inputs(task: Task, asked: list[str], stack: str, recipe: Recipe) -> Inp
         raise PredictionError(
             f"the stack {stack} cannot be a model of itself", f"give the new one another name, e.g. STACK=full, or leave {stack} out"
         )
+    if task.paths.model(stack).is_file():
+        raise PredictionError(f"{task.paths.model(stack)} is a file, so that no stack can have that name", "call the YAML otherwise")
+    refuse_mixture(task.paths, stack, "stack")
     models = choose_models(task, asked)
     substacks = tuple(read_substack(task, model) for model in models if is_stack(task, model))
     for each in substacks:
@@ -119,6 +122,9 @@ def read_inputs(task: Task, asked: list[str], stack: str, recipe: Recipe) -> Inp
         try:
             members.append(read_member(task, model))
         except PredictionError as error:
+            if model not in direct:
+                needs = next(each.name for each in substacks if model in each.models)
+                raise PredictionError(f"the stack {needs} blends {model}: {error.what}", error.then) from None
             others = " ".join(other for other in models if other != model)
             leave = f'; or leave it out: make stack COMP={task.competition.name} MODELS="{others}"' if others and not asked else ""
             raise PredictionError(error.what, error.then + leave) from None

@@ -1,6 +1,6 @@
 """The tables that explain a stack on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from comp.stacking import Recipe, title
 FEW = 8  # candidates, up to which all are shown
 NOTES = """nested: macro F1 on folds not fitted on, +- standard error over groups; in-sample: what the same would claim on its own rows.
 over ...: paired gain over that blender, at whichever threshold rule serves it best.
-procedure: the choice between candidates made anew within each fold; the number to expect of new rows drawn like these.
+chosen: by how many outer folds, each of which chooses anew; what these choices score is the procedure's line,
+and the number to expect of new rows drawn like these.
 errors and intervals resample groups with fitted weights and thresholds held fixed, so they are somewhat narrow."""
 
 
@@ -21,11 +22,11 @@ def table(proof: Proof, recipe: Recipe, rows: int, test_rows: int) -> str:
     """A line a candidate, the whole procedure below, then what was chosen and why."""
     folds = sum(one.chosen_in for one in proof.candidates)
     references = list(proof.over)
-    lines = [["", "nested", "in-sample", *(f"over {name}" for name in references), "chosen by"]]
+    lines = [["", "nested", "in-sample", *(f"over {name}" for name in references), "chosen"]]
     shown = _shown(proof)
     for one in shown:
         gains = [_gain(one.over[name]) for name in references]
-        lines.append([_name(one), _score(one.nested), f"{one.in_sample:.4f}", *gains, f"{one.chosen_in} of {folds} folds"])
+        lines.append([_name(one), _score(one.nested), f"{one.in_sample:.4f}", *gains, f"{one.chosen_in}/{folds}"])
     lines.append(["procedure", _score(proof.nested), f"{proof.in_sample:.4f}", *(_gain(proof.over[name]) for name in references), ""])
     drawn = aligned(lines)
     drawn.insert(-1, "-" * len(drawn[0]))
@@ -89,17 +90,22 @@ def _verdict(proof: Proof, recipe: Recipe, rows: int, test_rows: int) -> list[st
         f"expect {proof.nested.value:.4f}, 95 % interval {low:.4f} to {high:.4f}; in-sample it would have claimed {proof.in_sample:.4f}",
         f"chosen on all rows: {_name(chosen)} ({why})",
     ]
-    if weights := proof.stack.weights:
-        ranked = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
-        lines.append("weights: " + ", ".join(f"{model} {weight:.2f}" for model, weight in ranked))
-    sizes = (f"{size.in_sample - size.nested:+.3f} in {size.classes} classes with {size.size} images" for size in chosen.optimism)
-    lines.append(f"in-sample minus nested F1: {', '.join(sizes)}")
+    lines += [f"weights: {_ranked(weights)}" for weights in proof.stack.weights]
+    lines += [
+        f"in-sample minus nested F1 of {size.classes} classes with {size.size} images: {size.in_sample - size.nested:+.3f}"
+        for size in chosen.optimism
+    ]
     for part in proof.parts:
         lines.append(f"{part.name} groups: {_score(part.nested)} on {part.rows} rows, over the {part.classes} classes that both kinds have")
     for name, gain in proof.over.items():
         if least := smallest_difference(gain, rows, test_rows):
             lines.append(f"on {test_rows} test rows, the procedure and {name} differ by mere chance up to {least:.3f} (95 %)")
     return lines
+
+
+def _ranked(weights: Mapping[str, float]) -> str:
+    ranked = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{model} {weight:.2f}" for model, weight in ranked if weight)
 
 
 def _name(candidate: CandidateProof) -> str:

@@ -14,8 +14,10 @@ from sklearn.metrics import f1_score, precision_recall_curve
 from comp.errors import CompError
 from comp.folds import HOLDOUT
 from comp.metrics import macro_f1
+from comp.paths import config
 from comp.resampling import Estimate, GroupBootstrap
 from comp.rows import Rows
+from comp.stacking import load_recipe
 from pipelines import bench_stack
 from pipelines.benchmarks import greedy, stack_cost
 from pipelines.benchmarks.contest import Entrant, decided, margins_across, table, verdict
@@ -198,7 +200,7 @@ def test_a_drawn_competition_is_read_back_whole(rows, tmp_path):
     write_competition(tmp_path, rows)
     with contextlib.chdir(tmp_path):
         task = load_task(NAME)
-        found = read_inputs(task, [], "default").rows(task, task.folds.fold != HOLDOUT, ())
+        found = read_inputs(task, [], "default", load_recipe(config("stacks", "default"))).rows(task, task.folds.fold != HOLDOUT, ())
     np.testing.assert_array_equal(found.logits, rows.logits)
     np.testing.assert_array_equal(found.known_labels, rows.known_labels)
     np.testing.assert_array_equal(found.folds, rows.folds)

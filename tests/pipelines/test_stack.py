@@ -65,7 +65,7 @@ def decided(tables, told, ids):
     """The decisions (N, C) that a sidecar stands for, from the prediction files' logits, and how many rows were empty."""
     number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
     rows = [number_of[name] for name in ids]
-    probs = sum(weight / (1 + np.exp(-tables.logits[model][rows].astype(float))) for model, weight in told["weights"].items())
+    probs = sum(weight / (1 + np.exp(-tables.logits[model][rows].astype(float))) for model, weight in told["weights"][0].items())
     thresholds = [np.inf if limit is None else limit for limit in told["logit_thresholds"].values()]
     above = np.log(probs / (1 - probs)) - thresholds
     decisions = above >= 0
@@ -154,7 +154,7 @@ def test_one_model_is_said_to_be_every_blend(tables):
     ended = tables.stack("--models", "good")
     assert ended.returncode == 0, ended.stderr
     assert "stacking 1 model on 200 rows" in ended.stdout
-    assert "one model: every blend is this model again" in ended.stdout
+    assert "one model: there is nothing to mix" in ended.stdout
     told = json.loads(tables.submissions()[1].read_text())
     assert len({one["nested"]["value"] for one in told["candidates"]}) == 2
 

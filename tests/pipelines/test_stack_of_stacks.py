@@ -37,7 +37,7 @@ def test_a_stack_writes_what_it_predicts_and_another_takes_it_for_a_model(tables
     on_test = read_predictions(tables.file("first", "stack-test"))
     assert on_test.ids == tables.test_ids
     told = sidecar(tables)
-    mean = sum(weight * sigmoid(tables.logits[model][TRAIN:].astype(float)) for model, weight in told["weights"].items())
+    mean = sum(weight * sigmoid(tables.logits[model][TRAIN:].astype(float)) for model, weight in told["weights"][0].items())
     number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
     rows = np.array([number_of[name] for name in on_test.ids]) - TRAIN
     np.testing.assert_allclose(on_test.logits, logit(mean)[rows], atol=1e-5)
@@ -46,10 +46,14 @@ def test_a_stack_writes_what_it_predicts_and_another_takes_it_for_a_model(tables
     assert ended.returncode == 0, ended.stderr
     assert "stacking 2 models on 200 rows in 4 folds: fair, first" in ended.stdout
     told = sidecar(tables)
-    assert set(told["weights"]) <= {"fair", "first"}
+    assert set(told["weights"][0]) <= {"fair", "first"}
     assert told["stacks"] == {"first": ["coin", "good"]}
     assert set(told["models"]) == {"coin", "fair", "good"}
 
+    tables.file("coin", "fold-2").rename(tables.root / "kept")
+    error = tables.project.refused(tables.stack("--stack", "second", "--models", "fair", "first"))
+    assert "the stack first blends coin: there is no oof/tables/coin/fold-2.parquet" in error
+    (tables.root / "kept").rename(tables.file("coin", "fold-2"))
     error = tables.project.refused(tables.stack("--stack", "first", "--models", "second", "fair"))
     assert "second blends the stack first" in error
     assert "cannot be a model of itself" in tables.project.refused(tables.stack("--stack", "first", "--models", "first"))
@@ -66,7 +70,9 @@ def test_stacks_are_left_out_unless_asked_for(tables):
 
 def test_a_stack_does_not_take_the_place_of_a_model(tables):
     (tables.root / "configs/stacks/good.yaml").write_text(FIRST)
-    assert "holds one trained here already" in tables.project.refused(tables.stack("--stack", "good"))
+    ended = tables.stack("--stack", "good")
+    assert "holds one trained here already" in tables.project.refused(ended)
+    assert "nested" not in ended.stdout
     assert not tables.submissions()
 
 
@@ -85,6 +91,11 @@ def test_features_reach_the_blenders_that_use_them(tables):
         assert ended.returncode == 0, ended.stderr
         scores.append(sidecar(tables)["nested"]["value"])
     assert scores[1] > scores[0] + 0.1, scores
+    table = pd.read_csv(tables.root / "told.csv", dtype={"Id": str})
+    table[table.Id.isin(tables.train_ids)].to_csv(tables.root / "told.csv", index=False)
+    ended = tables.stack("--stack", "told")
+    assert "told.csv lacks 40 of 40 ids" in tables.project.refused(ended)
+    assert "nested" not in ended.stdout
     (tables.root / "told.csv").unlink()
     assert "there is no told.csv" in tables.project.refused(tables.stack("--stack", "told"))
 
@@ -126,7 +137,7 @@ def test_near_duplicates_of_the_test_set_are_decided_alike(tables):
     path.write_text(f"id_a,id_b\n{first},{second}\n")
     before = read_predictions(tables.file("first", "stack-test")).logits
     ended = tables.stack("--stack", "first", "--models", "good")
-    assert "1 test images are near-duplicates" in ended.stdout
+    assert "1 of 40 test images copy others" in ended.stdout
     after = read_predictions(tables.file("first", "stack-test")).logits
     np.testing.assert_allclose(after[:2], np.tile(logit(sigmoid(before[:2].astype(float)).mean(axis=0)), (2, 1)), atol=1e-5)
     assert (after[2:] == before[2:]).all()
