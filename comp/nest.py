@@ -114,7 +114,7 @@ class Nest:
         return [bootstrap.score(decisions) for decisions in self.across(folds)]
 
     def choice(self, kept: FoldSet) -> int:
-        """The number of the candidate that these folds choose; the simplest where a single fold leaves nothing to choose by."""
+        """The number of the candidate that these folds choose; the first where a single fold leaves nothing to choose by."""
         if kept not in self.choices:
             self.choices[kept] = choose(self.scores(kept), self.recipe.promote) if len(kept) > 1 else 0
         return self.choices[kept]

@@ -29,7 +29,7 @@ class ThresholdRule(Protocol):
 
 
 class Recipe(Strict):
-    """One YAML of `configs/stacks/`: which blenders and threshold rules compete, each list from the simplest on.
+    """One YAML of `configs/stacks/`: which blenders and threshold rules compete, each list in order of preference.
 
     Attributes:
         promote: paired gain, in standard errors, that the best candidate needs over every simpler one, see `choose`.
@@ -125,7 +125,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Every blender with every threshold rule, in the order of the recipe: the simplest first."""
+    """Every blender with every threshold rule, in the order of the recipe."""
 
     blenders: dict[str, Blender]
     rules: dict[str, ThresholdRule]
@@ -153,11 +153,11 @@ class Candidates:
 
 
 def choose(scored: list[Scored], promote: float) -> int:
-    """The candidate that stands: the simplest that the best one does not beat by more than `promote` paired standard errors.
+    """The candidate that stands: the first that the best one does not beat by more than `promote` paired standard errors.
 
     The one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984) with paired errors. `tests/promotion_study.py` measured it on
-    drawn sets with known truth. With 1, a blender worse than the plain mean was chosen in 1 of 24 sets (candidates of the default
-    stack) and in 7 of 80 (20 candidates); with 0, where the best score wins, in every third one, for stacks that scored the same.
+    drawn sets with known truth. With 1, a blender worse than the plain mean was chosen in 1 of 24 sets (the default stack's
+    candidates) and in 7 of 80 (20 candidates); with 0, where the best score wins, in every third one, for stacks that scored alike.
     """
     best = max(scored, key=lambda one: one.value)
     for number, candidate in enumerate(scored):

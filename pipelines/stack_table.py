@@ -85,7 +85,7 @@ def _shown(proof: Proof) -> list[CandidateProof]:
 def _verdict(proof: Proof, recipe: Recipe, rows: int, test_rows: int) -> list[str]:
     low, high = proof.nested.interval
     chosen = proof.candidates[proof.chosen]
-    why = f"the simplest that the best one does not beat by more than {recipe.promote:g} paired s.e."
+    why = f"the first in order that the best one does not beat by more than {recipe.promote:g} paired s.e."
     lines = [
         f"expect {proof.nested.value:.4f}, 95 % interval {low:.4f} to {high:.4f}; in-sample it would have claimed {proof.in_sample:.4f}",
         f"chosen on all rows: {_name(chosen)} ({why})",
