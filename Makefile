@@ -86,7 +86,7 @@ score: $(READY) ## what the sealed labels (or LABELS) say of the newest submissi
 import: $(READY) ## bring predictions made elsewhere: MODEL=name VAL=file TEST=file; or labels alone: TEST=submission.csv
 	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) $(call given,TEST_IDS,--test-ids) $(if $(filter-out 0,$(LOGITS)),--logits) $(if $(VAL),--declare "$$DECLARE")
 
-bench: $(READY) ## measure training, cache, folds and thresholds against their limits and peers
+bench: $(READY) ## measure training, cache, folds, thresholds and stacking against their limits and peers (about 25 minutes)
 	@$(RUN)bench
 
 bench-stack: $(READY) ## our stack (STACK) against the tools people use, on the same folds of COMP's prediction files

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from comp.metrics import logit, sigmoid
-from comp.predictions import read_predictions
+from comp.predictions import Predictions, read_predictions
 from tests.pipelines.stacked_tables import CLASSES, SKILL, TRAIN, Tables
 
 FIRST = "blenders: [{name: mean}, {name: best_single}]\nthresholds: [{name: exact}]\nbootstraps: 100\n"
@@ -66,6 +66,27 @@ def test_stacks_are_left_out_unless_asked_for(tables):
     assert "left out: first" in ended.stdout
     assert "stacking 3 models" in ended.stdout
     assert tables.submissions() == before
+
+
+def test_given_weights_are_the_weighted_mean_whatever_the_order_of_rows(tables):
+    weights = {"good": 3.0, "fair": 1.5, "coin": 0.5}
+    spec = ", ".join(f"{model}: {weight}" for model, weight in weights.items())
+    recipe = f"blenders: [{{name: weights, weights: {{{spec}}}}}]\nthresholds: [{{name: fixed}}]\nbootstraps: 100\n"
+    (tables.root / "configs/stacks/first.yaml").write_text(recipe)
+    assert tables.stack("--stack", "first").returncode == 0
+    before = {path.name: path.read_bytes() for path in tables.submissions()}
+    number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
+    for name in ("stack", "stack-test"):
+        found = read_predictions(tables.file("first", name))
+        rows = [number_of[image_id] for image_id in found.ids]
+        mean = sum(weight / 5 * sigmoid(tables.logits[model][rows].astype(np.float64)) for model, weight in weights.items())
+        np.testing.assert_allclose(found.logits, logit(mean).astype(np.float32), rtol=1e-6, atol=1e-6)
+    for path in (tables.root / "oof/tables").glob("*/*-*.parquet"):
+        found = read_predictions(path)
+        Predictions(found.ids[::-1], found.fold[::-1], found.logits[::-1], found.provenance).write(path)
+    assert tables.stack("--stack", "first").returncode == 0
+    again = {path.name: path.read_bytes() for path in tables.submissions() if path.suffix == ".csv"}
+    assert {content for name, content in before.items() if name.endswith(".csv")} == set(again.values())
 
 
 def test_a_stack_does_not_take_the_place_of_a_model(tables):
