@@ -312,7 +312,7 @@ def test_bad_tables_of_known_labels_are_refused(labels, text, message):
 
 def test_make_hands_over_files_models_and_labels():
     def typed(*given):
-        command = ["make", *given, "COMP=hpa", "RUN=printf '%s|' "]
+        command = ["make", "--no-print-directory", *given, "COMP=hpa", "RUN=printf '%s|' "]
         return subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, check=True).stdout
 
     voted = typed("vote", "MODELS=a b", "FILE=c.csv d.csv", "AT_LEAST=3")
