@@ -71,8 +71,8 @@ class FoldPlan(Strict):
 class Competition(Strict):
     """One YAML of `configs/competitions/`.
 
-    `overrides` is laid over every experiment (sizes, epochs). `models` names those that `make models` trains, each with
-    what this competition changes about it alone.
+    `overrides` is laid over every experiment (sizes, epochs), `model_overrides` over the one it names. `models` are those that
+    `make models` trains.
     `practice` holds the options of the drawn competition, where this is one. `images` is absent for bare tables.
     """
 
@@ -89,7 +89,8 @@ class Competition(Strict):
     groups: Groups | None = None
     folds: FoldPlan = FoldPlan()
     overrides: dict[str, Any] = Field(default_factory=dict)
-    models: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    model_overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    models: tuple[str, ...] = ()
     practice: dict[str, Any] | None = None
 
     @field_validator("metric")

@@ -1,11 +1,12 @@
 """An experiment: one YAML of `configs/models/`, with what the competition and the command line change laid over it."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from comp.competition import Competition
+from comp.errors import ConfigError
 from comp.files import hash_of
 from comp.paths import config
 from comp.schema import Strict, merge, parse, read_yaml
@@ -13,59 +14,134 @@ from comp.schema import Strict, merge, parse, read_yaml
 Part = dict[str, Any]
 
 
-class Training(Strict):
-    """How long and how fast; one step is one batch.
+class RareLabels(Strict):
+    """Augmentation for rare labels alone: see `comp.data.rare`.
 
-    `precision: auto` is bf16 with channels-last where the hardware gains from it, else fp32.
-    `ema` is the decay of the averaged weights that predict, per step, warmed up (0: the weights themselves).
+    `below` is how many training images a label has at most to be rare, `target` how many each gets by changed copies.
     """
+
+    below: int = Field(ge=1)
+    target: int = Field(ge=1)
+    augmentation: Part = Field(default_factory=lambda: {"name": "affine", "gain": 0, "gamma": 0})
+
+
+class Top(Strict):
+    """The `top` most frequent classes of the train table."""
+
+    top: int = Field(ge=1)
+
+
+class Training(Strict):
+    """How long; one step is one batch. Trainers add what they need."""
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(32, ge=1)
     lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup_epochs: float = Field(1.0, ge=0)
-    clip_norm: float = Field(1.0, gt=0)
-    ema: float = Field(0.995, ge=0, lt=1)
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
     threads: int = Field(1, ge=1)
 
 
 class Experiment(Strict):
-    """Everything that determines a model's predictions, given data, folds and versions.
+    """Everything that determines a model's predictions, given data, folds and versions; each trainer adds to it.
 
-    `weights` says where ImageNet weights come from: "scratch", "timm" (its own cache or hub), a file's path
-    (.pth or .safetensors), or "package:<module>" for weights that a Python package carries.
-    `channels` picks and orders the competition's channels; None takes them all.
+    `backbone` is a network's name, `weights` where its first weights come from, as the trainer knows them.
+    `channels` is a part of `comp/channels/`, what the network sees of the stains; a list picks some of the competition's.
+    `labels` restricts it to a subset of the classes: names or numbers, or {top: 9}; None is all.
+    `rare` adds changed copies of images with rare labels; `augmentation` then changes the others alone.
     `tta` is the number of flips and quarter turns whose logits are averaged in prediction.
     """
 
     model: str
+    trainer: str
     backbone: str
-    weights: str = "timm"
+    weights: str
     size: int = Field(512, ge=16, le=4096)
-    channels: tuple[str, ...] | None = None
-    dropout: float = Field(0.0, ge=0, lt=1)
-    loss: Part = Field(default_factory=lambda: {"name": "bce"})
+    channels: Part = Field(default_factory=lambda: {"name": "pick"})
+    labels: tuple[str | int, ...] | Top | None = None
+    rare: RareLabels | None = None
     augmentation: Part = Field(default_factory=lambda: {"name": "dihedral"})
     sampler: Part = Field(default_factory=lambda: {"name": "shuffle"})
     tta: Literal[1, 2, 4, 8] = 1
     train: Training = Training()
     seed: int = 0
+    parts: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _list_picks(cls, value: Any) -> Any:
+        return {"name": "pick", "of": list(value)} if isinstance(value, list | tuple) else value
 
     @property
     def hash(self) -> str:
         return hash_of(self.model_dump(mode="json"))
 
 
+class TorchTraining(Training):
+    """`precision: auto` is bf16 with channels-last where the hardware gains from it, else fp32.
+
+    `ema` is the decay of the averaged weights that predict, per step, warmed up (0: the weights themselves).
+    """
+
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    ema: float = Field(0.995, ge=0, lt=1)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+
+
+class TorchExperiment(Experiment):
+    """A timm backbone, trained by `comp.trainers.torch_trainer`.
+
+    `weights` says where ImageNet weights come from: "scratch", "timm" (its own cache or hub), a file's path
+    (.pth or .safetensors), or "package:<module>" for weights that a Python package carries.
+    """
+
+    trainer: Literal["torch"] = "torch"
+    weights: str = "timm"
+    dropout: float = Field(0.0, ge=0, lt=1)
+    loss: Part = Field(default_factory=lambda: {"name": "bce"})
+    train: TorchTraining = TorchTraining()
+    parts: ClassVar[dict[str, str]] = {**Experiment.parts, "losses": "loss"}
+
+
+class KerasTraining(Training):
+    """Adam at one rate, as the article has it; `precision: bf16` computes in bfloat16 and keeps weights in float32."""
+
+    batch_size: int = Field(4, ge=1)
+    precision: Literal["bf16", "fp32"] = "fp32"
+
+
+class KerasExperiment(Experiment):
+    """A network of `comp.models.keras_networks`, trained by `comp.trainers.keras_trainer`.
+
+    `weights` says where ImageNet weights come from: "scratch", "keras" (its own cache or download), or a file's path (.h5 without the
+    top layers).
+    """
+
+    trainer: Literal["keras"]
+    weights: str = "keras"
+    dropout: float = Field(0.5, ge=0, lt=1)
+    train: KerasTraining = KerasTraining()
+
+
+TRAINERS: dict[str, type[Experiment]] = {"torch": TorchExperiment, "keras": KerasExperiment}
+
+
 def load_experiment(model: str, competition: Competition, settings: dict[str, Any] | None = None, root: Path = Path()) -> Experiment:
-    """The model's YAML, then the competition's overrides, then the command line's settings."""
+    """The model's YAML, then the competition's overrides, then the command line's settings.
+
+    Raises:
+        ConfigError: no such YAML, trainer or key, or a value that does not fit.
+    """
     path = config("models", model, root)
     values = {"model": model, **read_yaml(path)}
-    experiment = parse(Experiment, values, str(path))
-    in_competition = f"overrides and models.{model} of competition {competition.name}"
-    for changes, source in ((competition.overrides, in_competition), (competition.models.get(model), in_competition), (settings, "SET")):
+    trainer = values.get("trainer", "torch")
+    if trainer not in TRAINERS:
+        raise ConfigError(f"{path}: there is no trainer {trainer!r}", f"choose one of: {', '.join(TRAINERS)}")
+    experiment = parse(TRAINERS[trainer], values, str(path))
+    in_competition = f"overrides and model_overrides.{model} of competition {competition.name}"
+    changing = ((competition.overrides, in_competition), (competition.model_overrides.get(model), in_competition), (settings, "SET"))
+    for changes, source in changing:
         if changes:
             values = merge(values, changes)
-            experiment = parse(Experiment, values, f"{source}, laid over {path}")
+            experiment = parse(TRAINERS[trainer], values, f"{source}, laid over {path}")
     return experiment

@@ -59,6 +59,16 @@ class LabelSpace:
         """The inverse of `multi_hot`: tokens in the order of the classes, separated by spaces."""
         return [" ".join(self.tokens[column] for column in np.flatnonzero(row)) for row in matrix]
 
+    def most_frequent(self, matrix: NDArray[np.bool_], count: int) -> list[int]:
+        """Columns of the `count` labels with most rows of `matrix` (N, C), in the order of the classes; of equals the first ones.
+
+        Raises:
+            ConfigError: there are not so many classes.
+        """
+        if count > len(self):
+            raise ConfigError(f"there are no {count} classes", f"ask for at most {len(self)}")
+        return sorted(np.argsort(-matrix.sum(axis=0), kind="stable")[:count].tolist())
+
     def columns(self, chosen: Iterable[str | int]) -> list[int]:
         """Columns of classes given by name, token or number, in the order given.
 

@@ -24,7 +24,7 @@ def main() -> None:
     from pipelines.training import Request, prepare
 
     competition = load_competition(options.competition)
-    models = options.models or list(competition.models)
+    models = options.models or competition.models
     if not models:
         raise ConfigError(f"competition {competition.name} lists no models", "name one: make model MODEL=densenet121")
     first = [Request(competition.name, model, 0, options.set, options.checkpoint_minutes) for model in models]

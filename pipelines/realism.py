@@ -23,24 +23,23 @@ def main() -> None:
     given = arguments.parse_args()
 
     import numpy as np
-    import torch
 
     from comp.competition import Tables, load_competition, read_train
     from comp.data.cache_filling import fill_cache
-    from comp.experiment import load_experiment
+    from comp.data.planes import Planes
+    from comp.experiment import TorchExperiment, load_experiment
     from comp.metrics import mean_auroc
-    from comp.models.weights import weights_source
     from comp.paths import Paths
     from comp.practice.tables import PracticeSpec
     from comp.practice.writer import write
-    from comp.trainers.torch_trainer import FoldData, Run, predict, train
+    from comp.trainers.fold import FoldData, Run
+    from comp.trainers.torch_trainer import first_weights, pick_device, train
     from comp.workers import cores
 
     hpa = load_competition("hpa").model_copy(update={"data": str(given.data.resolve())})
     settings = {"size": SIZE, "train": {"epochs": EPOCHS}}
     experiment = load_experiment("efficientnet-lite0", hpa, settings)
-    torch.set_num_threads(experiment.train.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    assert isinstance(experiment, TorchExperiment)
     channels = hpa.images.channels if hpa.images else ()
     real_labels = []
     real_files: dict[str, list[Path]] = {}
@@ -59,11 +58,9 @@ def main() -> None:
         again = "python -m pipelines.realism"
         images = fill_cache(folder / "train", drawn_files, SIZE, channels, again, announce).images
         real = fill_cache(folder / "real", real_files, SIZE, channels, again, announce).images
-        order = tuple(range(len(channels)))
-        data = FoldData(images, drawn_labels, np.arange(len(images)), order)
-        source = weights_source(experiment.weights, experiment.backbone)
-        trained = train(experiment, data, Run(0, device, folder / "checkpoint.pt", "realism", source, float("inf")))
-        logits = predict(trained.model, experiment, real, np.arange(len(real)), order, device)
+        data = FoldData(images, drawn_labels, np.arange(len(images)), Planes(tuple(range(len(channels)))))
+        run = Run(0, pick_device(0), folder / "checkpoint", "realism", first_weights(experiment), float("inf"))
+        logits = train(experiment, data, run).predict(real, np.arange(len(real)))
 
     columns = [column for column in range(len(hpa.labels)) if labels[:, column].sum() >= LEAST]
     for column in columns:

@@ -11,24 +11,24 @@ from tqdm import tqdm
 
 from comp.errors import CompError
 from comp.workers import cores, follow_parent, worker_pool
-from pipelines.training import Request, train_fold
+from pipelines.training import Request, train_fold, trainer_of
 
 _slot = 0  # this worker's GPU and line of the terminal
 
 
 def train_side_by_side(requests: list[Request], workers: int | None) -> None:
-    """Train the requests on `workers` processes, each of which imports PyTorch once.
+    """Train the requests on `workers` processes, each of which imports its framework once.
 
     The first error stops what has not started; folds under way end, and what is complete stays.
     """
     _, experiment, _ = requests[0].load()
     threads = experiment.train.threads
-    workers = min(workers or default_workers(threads), len(requests))
+    workers = min(workers or trainer_of(experiment).devices() or max(cores() // threads, 1), len(requests))
     if workers == 1:
         for request in requests:
             train_fold(request)
         return
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when a worker imports PyTorch: contended threads spin
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when a worker imports its framework: contended threads spin
     context = multiprocessing.get_context("spawn")
     slots = context.SimpleQueue()
     for slot in range(workers):
@@ -40,12 +40,6 @@ def train_side_by_side(requests: list[Request], workers: int | None) -> None:
     except BrokenProcessPool:
         then = "if memory ran out, use WORKERS=1; the same command goes on where this one was"
         raise CompError("a training process was killed from outside", then) from None
-
-
-def default_workers(threads: int) -> int:
-    import torch
-
-    return torch.cuda.device_count() or max(cores() // threads, 1)
 
 
 def start_worker(slots: "SimpleQueue[int]", terminal: AbstractContextManager[bool]) -> None:

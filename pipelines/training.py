@@ -1,20 +1,24 @@
 """What training commands share: from a request to the prediction files of one fold."""
 
+import importlib
 import platform
 import subprocess
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
 import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from comp import parts
 from comp.competition import Competition, load_competition, read_test_ids, read_train
+from comp.data.planes import Planes
 from comp.errors import ConfigError, FoldError, PredictionError
-from comp.experiment import Experiment, load_experiment
+from comp.experiment import Experiment, Top, load_experiment
 from comp.files import hash_of, lock, remove_leftovers, write_json, write_text
 from comp.folds import HOLDOUT, Folds
 from comp.metrics import macro_f1
@@ -26,10 +30,7 @@ from pipelines.command import say
 from pipelines.data import ensure_data
 from pipelines.folds import ensure_folds
 
-if TYPE_CHECKING:
-    import torch
-
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,7 @@ def prepare(requests: list[Request]) -> None:
     """
     for request in requests:
         competition, experiment, paths = request.load()
-        channel_numbers(competition, experiment)
-        refuse_unknown_parts(experiment)
+        refuse_mistakes(competition, experiment)
         if not 0 <= request.fold < competition.folds.count and not paths.folds().exists():
             raise FoldError(f"there is no fold {request.fold}", f"type make fold-0 to make fold-{competition.folds.count - 1}")
         ensure_data(competition, paths)
@@ -71,32 +71,57 @@ def prepare(requests: list[Request]) -> None:
             prepare_cache(competition, paths, part, experiment.size)
 
 
-def refuse_unknown_parts(experiment: Experiment) -> None:
-    """Raise ConfigError if a backbone, weights, loss, sampler, augmentation or option does not exist; warn of a start from scratch."""
-    from comp import parts
-    from comp.models.backbone import refuse_unknown_backbone
-    from comp.models.weights import weights_source
+def trainer_of(experiment: Experiment) -> ModuleType:
+    """The module that trains it, with the functions that `comp.trainers.fold` lists.
 
-    refuse_unknown_backbone(experiment)
-    if weights_source(experiment.weights, experiment.backbone) == "scratch" and experiment.weights == "timm":
+    Raises:
+        ConfigError: the framework it needs is not installed.
+    """
+    try:
+        return importlib.import_module(f"comp.trainers.{experiment.trainer}_trainer")
+    except ModuleNotFoundError as error:
+        then = f".venv/bin/python -m pip install --constraint constraints.txt '.[{experiment.trainer}]'"
+        raise ConfigError(f"{experiment.model} needs the Python package {error.name!r}, which is not installed", then) from None
+
+
+def refuse_mistakes(competition: Competition, experiment: Experiment) -> None:
+    """Raise ConfigError if a part, an option, a channel, a class or the network does not exist; warn of a start from scratch."""
+    for kind, key in experiment.parts.items():
+        parts.build(kind, getattr(experiment, key))
+    if experiment.rare:
+        parts.build("augmentations", experiment.rare.augmentation)
+    planes = planes_of(competition, experiment)
+    columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))
+    trainer = trainer_of(experiment)
+    trainer.refuse(experiment, len(planes))
+    if experiment.weights == trainer.WEIGHTS and trainer.first_weights(experiment) == "scratch":
         say(
-            f"warning: {experiment.model} starts from scratch: its ImageNet weights are not in timm's cache and cannot be downloaded "
-            'here; give a file as SET="weights=FILE" to change that'
+            f"warning: {experiment.model} starts from scratch: its ImageNet weights are not in {trainer.WEIGHTS}'s cache and cannot be "
+            'downloaded here; give a file as SET="weights=FILE" to change that'
         )
-    for kind, spec in (("losses", experiment.loss), ("samplers", experiment.sampler), ("augmentations", experiment.augmentation)):
-        parts.build(kind, spec)
 
 
-def channel_numbers(competition: Competition, experiment: Experiment) -> tuple[int, ...]:
-    """Which of the competition's channels the experiment sees, in its order."""
+def planes_of(competition: Competition, experiment: Experiment) -> Planes:
+    """What the experiment sees of the competition's channels."""
     if competition.images is None:
         raise ConfigError(f"competition {competition.name} has tables and no images", "import predictions with: make import")
-    known = competition.images.channels
-    for channel in experiment.channels or ():
-        if channel not in known:
-            what = f"configs/models/{experiment.model}.yaml: there is no channel {channel!r}"
-            raise ConfigError(what, f"this competition has {', '.join(known)}")
-    return tuple(known.index(channel) for channel in experiment.channels or known)
+    return parts.build("channels", experiment.channels).of(competition.images.channels, f"configs/models/{experiment.model}.yaml")
+
+
+def columns_of(competition: Competition, experiment: Experiment, labels: NDArray[np.bool_]) -> list[int]:
+    """The classes that the experiment predicts, as columns of `labels` (N, C), in the competition's order.
+
+    Raises:
+        ConfigError: a class that the competition does not have.
+    """
+    if experiment.labels is None:
+        return list(range(len(competition.classes)))
+    try:
+        if isinstance(experiment.labels, Top):
+            return competition.labels.most_frequent(labels, experiment.labels.top)
+        return sorted(set(competition.labels.columns(experiment.labels)))
+    except ConfigError as error:
+        raise ConfigError(f"configs/models/{experiment.model}.yaml, labels: {error.what}", error.then) from None
 
 
 def train_fold(request: Request, slot: int = 0) -> None:
@@ -110,9 +135,7 @@ def train_fold(request: Request, slot: int = 0) -> None:
         test_ids = read_test_ids(competition, paths)
         folds = Folds.read(paths.folds()).in_order(ids)
         table = Table(ids, labels, test_ids, folds)
-        from comp.models.weights import weights_source
-
-        source = weights_source(experiment.weights, experiment.backbone)
+        source = trainer_of(experiment).first_weights(experiment)
         if is_complete(paths, request, experiment, table, source):
             (folder / CHECKPOINT).unlink(missing_ok=True)
             say(f"{request.name}: complete, nothing to do")
@@ -142,35 +165,34 @@ def files_of(paths: Paths, request: Request) -> list[Path]:
 
 def train_and_predict(request: Request, table: Table, source: str, slot: int) -> None:
     """Train one fold from where its checkpoint stands, and write its predictions; the held-out fold's own come last."""
-    import torch
-
-    from comp.models.backbone import resolve_precision
-    from comp.trainers.torch_trainer import FoldData, Run, predict, train
+    from comp.trainers.fold import FoldData, Run
 
     competition, experiment, paths = request.load()
-    fold, started = request.fold, time.time()
-    torch.set_num_threads(experiment.train.threads)
+    trainer, fold = trainer_of(experiment), request.fold
     cv2.setNumThreads(1)
-    device = pick_device(slot)
-    precision = f"{resolve_precision(experiment.train.precision, device)} on {device.type}"
+    device = trainer.pick_device(slot)
+    precision = trainer.precision(experiment, device)
     train_images = prepare_cache(competition, paths, "train", experiment.size)
     test_images = prepare_cache(competition, paths, "test", experiment.size)
-    channels = channel_numbers(competition, experiment)
+    columns = columns_of(competition, experiment, table.labels)
+    labels = table.labels[:, columns]
     number = table.folds.fold
     identity = table.identity(experiment)
     checkpoint = paths.run(request.model, fold) / CHECKPOINT
     run = Run(fold, device, checkpoint, hash_of([identity, fold, precision, source]), source, request.checkpoint_minutes, slot)
     in_training = np.flatnonzero((number != fold) & (number != HOLDOUT))
-    trained = train(experiment, FoldData(train_images.images, table.labels, in_training, channels), run)
+    trained = trainer.train(experiment, FoldData(train_images.images, labels, in_training, planes_of(competition, experiment)), run)
+    started = time.monotonic()
 
     provenance = Provenance(
-        competition=competition.name, model=request.model, kind="oof", fold=fold, classes=competition.classes, seed=experiment.seed,
+        competition=competition.name, model=request.model, kind="oof", fold=fold, seed=experiment.seed,
+        classes=tuple(competition.classes[column] for column in columns),
         threads=experiment.train.threads, precision=precision, weights=source, tta=experiment.tta,
-        checkpoint="last epoch, averaged weights", **identity,
+        checkpoint=trainer.CHOICE, **identity,
     )  # fmt: skip
 
     def predictions(kind: Kind, images: NDArray[np.uint8], rows: NDArray[np.int64], of: tuple[str, ...]) -> Predictions:
-        logits = predict(trained.model, experiment, images, rows, channels, device)
+        logits = trained.predict(images, rows)
         folds = np.full(len(rows), fold if kind == "oof" else HOLDOUT, np.int8)
         return Predictions(tuple(of[row] for row in rows), folds, logits, provenance.model_copy(update={"kind": kind}))
 
@@ -181,10 +203,11 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
         predictions("holdout", train_images.images, kept_away, table.ids).write(paths.holdout_predictions(request.model, fold))
     test_rows = np.arange(len(table.test_ids))
     predictions("test", test_images.images, test_rows, table.test_ids).write(paths.test_predictions(request.model, fold))
-    score, seconds = macro_f1(table.labels[held_out], out_of_fold.logits > 0), time.time() - started
+    score = macro_f1(labels[held_out], out_of_fold.logits > 0)
+    seconds = trained.seconds + time.monotonic() - started
     write_json(paths.run_record(request.model, fold), {
-        "seconds": round(seconds, 1), "images_per_second": round(trained.images_per_second, 1),
-        "loss_by_epoch": trained.losses, "macro_f1_at_half": score, **circumstances(),
+        "seconds": round(seconds, 1), "images_per_second": round(trained.images / trained.seconds, 1), "train_images": len(in_training),
+        "loss_by_epoch": trained.losses, "macro_f1_at_half": score, **circumstances(trainer.VERSIONS),
     })  # fmt: skip
     path = paths.fold_predictions(request.model, fold)
     out_of_fold.write(path)  # last: it makes the fold complete
@@ -202,8 +225,9 @@ def is_complete(paths: Paths, request: Request, experiment: Experiment, table: T
     except PredictionError as error:
         say(f"{error.what}; training again")
         return False
-    # weights that timm can no longer download have been loaded all the same
-    sources = {source, f"timm {experiment.backbone}"} if experiment.weights == "timm" else {source}
+    # weights that can no longer be downloaded have been loaded all the same
+    weights = trainer_of(experiment).WEIGHTS
+    sources = {source, f"{weights} {experiment.backbone}"} if experiment.weights == weights else {source}
     expected = table.identity(experiment)
     for predictions in found:
         provenance = predictions.provenance
@@ -215,27 +239,13 @@ def is_complete(paths: Paths, request: Request, experiment: Experiment, table: T
     return set(found[1].ids) == set(table.test_ids)
 
 
-def pick_device(slot: int) -> "torch.device":
-    """The GPU for the slot's turn, where there is one; else the CPU."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", slot % torch.cuda.device_count())
-    torch.cuda.set_device(device)  # its random generator is the one that checkpoints hold
-    return device
-
-
-def circumstances() -> dict[str, str]:
+def circumstances(packages: tuple[str, ...]) -> dict[str, str]:
     """What does not change the content but helps to find out about it: time, host, versions, git commit."""
-    import timm
-    import torch
-
     try:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     except OSError:
         commit = "no git here"
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S"), "host": platform.node(), "python": platform.python_version(),
-        "torch": torch.__version__, "timm": timm.__version__, "git": commit,
+        **{name: version(name) for name in packages}, "git": commit,
     }  # fmt: skip

@@ -25,7 +25,7 @@ data: data/tiny
 classes: [round, bright, striped]
 groups: {table: antibodies.csv, column: antibody}
 folds: {count: 3, overlap: 0.5}
-models: {tiny: , small: }
+models: [tiny, small]
 """
 TINY = """
 backbone: test_resnet

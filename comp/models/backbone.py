@@ -1,11 +1,13 @@
 """Any timm backbone as a classifier of stained images: a stem for 1, 3 or 4 channels, normalisation inside."""
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
 
 from comp.errors import ConfigError
-from comp.experiment import Experiment
+from comp.experiment import TorchExperiment
 from comp.models.weights import pretrained_options
 
 
@@ -30,7 +32,7 @@ class Classifier(nn.Module):
         return self.backbone(normalised.permute(0, 3, 1, 2))
 
 
-def refuse_unknown_backbone(experiment: Experiment) -> None:
+def refuse_unknown_backbone(experiment: TorchExperiment) -> None:
     """Raise ConfigError, with names near it, if timm has no such backbone."""
     if not timm.is_model(experiment.backbone):
         near = timm.list_models(f"*{experiment.backbone[:6]}*")[:5]
@@ -40,7 +42,22 @@ def refuse_unknown_backbone(experiment: Experiment) -> None:
         )
 
 
-def build_classifier(experiment: Experiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> Classifier:
+def refuse_size(experiment: TorchExperiment, planes: int) -> None:
+    """Raise ConfigError if the backbone cannot take images of the experiment's size: tried without numbers, on the meta device."""
+    known = timm.get_pretrained_cfg(experiment.backbone)
+    options: dict[str, Any] = {"img_size": experiment.size} if known and known.fixed_input_size else {}
+    try:
+        with torch.device("meta"), torch.inference_mode():
+            backbone = timm.create_model(experiment.backbone, in_chans=planes, num_classes=1, **options).eval()
+            backbone(torch.empty(1, planes, experiment.size, experiment.size))
+    except NotImplementedError:
+        pass  # it needs numbers to be tried
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(f"{experiment.backbone} cannot take images of {experiment.size} px ({reason})", 'try SET="size=128"') from None
+
+
+def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> Classifier:
     """The experiment's network, with first weights from `source` (see `comp.models.weights.weights_source`).
 
     timm adapts an RGB stem to C channels: it repeats the three filters and scales them by 3 / C. The last layer's biases

@@ -20,6 +20,7 @@ class TrainingState:
         identity: hash of all that determines the run; a checkpoint with another one is not this run's.
         losses: the mean training loss of each finished epoch.
         loss_sum: the sum over the steps of the epoch under way, on the device, so that no step waits for it.
+        seconds: the time that training took, up to the last checkpoint.
     """
 
     identity: str
@@ -29,6 +30,7 @@ class TrainingState:
     step: int
     losses: list[float]
     loss_sum: Tensor
+    seconds: float
 
     def end_epoch(self, steps: int) -> None:
         self.losses.append(self.loss_sum.item() / steps)
@@ -48,6 +50,7 @@ class TrainingState:
             "step": self.step,
             "losses": self.losses,
             "loss_sum": self.loss_sum,
+            "seconds": self.seconds,
             "generators": _generators(),
         }
         with atomic_write(path) as file:
@@ -63,7 +66,7 @@ class TrainingState:
         self.model.load_state_dict(state["model"])
         self.ema.module.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.losses = state["step"], state["losses"]
+        self.step, self.losses, self.seconds = state["step"], state["losses"], state["seconds"]
         self.loss_sum.copy_(state["loss_sum"])
         torch.set_rng_state(state["generators"]["cpu"])
         if "cuda" in state["generators"] and torch.cuda.is_available():

@@ -2,8 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,59 +12,43 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from comp import parts
-from comp.data.torch_data import Batch, TrainBatches, ahead, channel_statistics, read
-from comp.experiment import Experiment
-from comp.models.backbone import build_classifier, resolve_precision
-from comp.progress import LogBar
+from comp.data.batches import Arrays
+from comp.data.planes import Planes, statistics
+from comp.data.torch_data import ahead, epoch_of
+from comp.experiment import TorchExperiment
+from comp.models.backbone import build_classifier, refuse_size, refuse_unknown_backbone, resolve_precision
+from comp.models.weights import weights_source
 from comp.trainers.checkpoint import TrainingState
+from comp.trainers.fold import FoldData, Run, Trained
 from comp.workers import cores
 
-
-@dataclass(frozen=True)
-class FoldData:
-    """The cache and what is known of its rows.
-
-    Attributes:
-        images: (N, H, W, C) uint8.
-        labels: (N, classes).
-        train: rows to train on.
-        channels: the experiment's channels as numbers of the cache's.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.bool_]
-    train: NDArray[np.int64]
-    channels: tuple[int, ...]
+VERSIONS = ("torch", "timm")
+WEIGHTS = "timm"
+CHOICE = "last epoch, averaged weights"
 
 
-@dataclass(frozen=True)
-class Run:
-    """One fold's training.
-
-    Attributes:
-        checkpoint: where the state is saved, and found by a run that goes on.
-        identity: hash of all that determines the result; a checkpoint with another one is not taken over.
-        weights: where the first weights come from, as `comp.models.weights.weights_source` says.
-        minutes: time between checkpoints; the last one, of the finished run, is always written.
-        position: line of the progress bar, for folds that train side by side.
-    """
-
-    fold: int
-    device: torch.device
-    checkpoint: Path
-    identity: str
-    weights: str
-    minutes: float = 5.0
-    position: int = 0
+def refuse(experiment: TorchExperiment, planes: int) -> None:
+    """Raise ConfigError if timm has no such backbone, or it cannot take images of that size."""
+    refuse_unknown_backbone(experiment)
+    refuse_size(experiment, planes)
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A network that predicts, and how it came to be."""
+def first_weights(experiment: TorchExperiment) -> str:
+    return weights_source(experiment.weights, experiment.backbone)
 
-    model: nn.Module
-    losses: list[float]
-    images_per_second: float
+
+def devices() -> int:
+    return torch.cuda.device_count()
+
+
+def pick_device(slot: int) -> str:
+    """The GPU for the slot's turn, where there is one; else the CPU."""
+    return f"cuda:{slot % devices()}" if torch.cuda.is_available() else "cpu"
+
+
+def precision(experiment: TorchExperiment, device: str) -> str:
+    device = device.partition(":")[0]
+    return f"{resolve_precision(experiment.train.precision, torch.device(device))} on {device}"
 
 
 def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
@@ -75,31 +58,32 @@ def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def train(experiment: Experiment, data: FoldData, run: Run) -> Trained:
+def train(experiment: TorchExperiment, data: FoldData, run: Run) -> Trained:
     """Train one fold, from its checkpoint if that is of this run, and return the averaged weights."""
-    settings, device = experiment.train, run.device
+    settings, device = experiment.train, torch.device(run.device)
+    torch.set_num_threads(settings.threads)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # its random generator is the one that checkpoints hold
     torch.manual_seed(experiment.seed * 1000 + run.fold)
-    mean, deviation = channel_statistics(data.images, data.channels)
-    prior = torch.from_numpy((data.labels[data.train].sum(axis=0) + 0.5) / (len(data.train) + 1)).float()
-    model = build_classifier(experiment, run.weights, mean, deviation, prior).to(device).to(memory_format=torch.channels_last)
+    mean, deviation = map(torch.Tensor, statistics(data.images, data.planes))
+    model = build_classifier(experiment, run.weights, mean, deviation, torch.Tensor(data.prior()))
+    model = model.to(device).to(memory_format=torch.channels_last)
     ema = ModelEmaV3(model, decay=settings.ema, use_warmup=True)
     optimizer = torch.optim.AdamW(param_groups_weight_decay(model, settings.weight_decay), lr=settings.lr, fused=True)
     loss_function = parts.build("losses", experiment.loss)
-    batches = TrainBatches(
-        data.images, data.labels, data.train, data.channels, settings.batch_size,
-        parts.build("samplers", experiment.sampler), parts.build("augmentations", experiment.augmentation), (experiment.seed, run.fold),
-    )  # fmt: skip
-    state = TrainingState(run.identity, model, ema, optimizer, step=0, losses=[], loss_sum=torch.zeros((), device=device))
+    batches = data.batches(experiment, run.fold)
+    state = TrainingState(run.identity, model, ema, optimizer, step=0, losses=[], loss_sum=torch.zeros((), device=device), seconds=0.0)
     state.resume(run.checkpoint)
 
     per_epoch = len(batches)
     steps, first = per_epoch * settings.epochs, state.step
     warmup = min(round(per_epoch * settings.warmup_epochs), steps // 2)
-    started = saved = time.monotonic()
+    started, before = time.monotonic(), state.seconds
+    saved = started
     model.train()
-    with training_bar(experiment, run, per_epoch, state.step) as bar:
+    with run.bar(experiment, per_epoch, state.step) as bar:
         for epoch in range(state.step // per_epoch, settings.epochs):
-            for images, labels in batches.epoch(epoch, state.step % per_epoch, reading_threads(device)):
+            for images, labels in epoch_of(batches, epoch, state.step % per_epoch, reading_threads(device)):
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(state.step, steps, warmup, settings.lr)
                 with autocast(settings.precision, device):
@@ -118,18 +102,14 @@ def train(experiment: Experiment, data: FoldData, run: Run) -> Trained:
                 if bar.update(settings.batch_size):
                     bar.set_postfix_str(f"loss {state.mean_loss(per_epoch):.4f}", refresh=False)
                 if time.monotonic() - saved >= 60 * run.minutes:
-                    state.save(run.checkpoint)
                     saved = time.monotonic()
+                    state.seconds = before + saved - started
+                    state.save(run.checkpoint)
     if state.step > first:
+        state.seconds = before + time.monotonic() - started
         state.save(run.checkpoint)
-    rate = (state.step - first) * settings.batch_size / max(time.monotonic() - started, 1e-9)
-    return Trained(ema.module, state.losses, rate)
-
-
-def training_bar(experiment: Experiment, run: Run, per_epoch: int, step: int) -> LogBar:
-    size, steps = experiment.train.batch_size, per_epoch * experiment.train.epochs
-    label = f"{experiment.model} fold {run.fold}"
-    return LogBar(desc=label, total=steps * size, initial=step * size, unit="img", position=run.position, leave=False)
+    predicting = partial(predict, ema.module, experiment, data.planes, device)
+    return Trained(predicting, state.losses, state.seconds, state.step * settings.batch_size)
 
 
 def reading_threads(device: torch.device) -> int:
@@ -144,19 +124,19 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 @torch.inference_mode()
 def predict(
     model: nn.Module,
-    experiment: Experiment,
+    experiment: TorchExperiment,
+    planes: Planes,
+    device: torch.device,
     images: NDArray[np.uint8],
     rows: NDArray[np.int64],
-    channels: tuple[int, ...],
-    device: torch.device,
 ) -> NDArray[np.float32]:
     """Logits (len(rows), classes), the mean over the experiment's `tta` views."""
     size = 2 * experiment.train.batch_size
     logits = []
     model.eval()
 
-    def make(step: int) -> Batch:
-        return torch.from_numpy(read(images, rows[step * size : (step + 1) * size], channels)), torch.empty(0)
+    def make(step: int) -> Arrays:
+        return planes.read(images, rows[step * size : (step + 1) * size]), np.empty(0, np.float32)
 
     for batch, _ in ahead(make, range(math.ceil(len(rows) / size)), reading_threads(device)):
         batch = batch.to(device, non_blocking=True)

@@ -9,10 +9,12 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from comp import parts
-from comp.data.torch_data import Batch, channel_statistics, read
-from comp.experiment import Experiment
+from comp.data.planes import statistics
+from comp.data.torch_data import Batch
+from comp.experiment import TorchExperiment
 from comp.models.backbone import Classifier, build_classifier
-from comp.trainers.torch_trainer import FoldData, autocast, learning_rate
+from comp.trainers.fold import FoldData
+from comp.trainers.torch_trainer import autocast, learning_rate
 
 CPU = torch.device("cpu")
 READY = 8  # batches in memory that are used in turn
@@ -21,13 +23,13 @@ READY = 8  # batches in memory that are used in turn
 class BareLoop:
     """One epoch of an experiment on the CPU, with the network the trainer builds for fold 0."""
 
-    def __init__(self, experiment: Experiment, data: FoldData) -> None:
+    def __init__(self, experiment: TorchExperiment, data: FoldData) -> None:
         self.settings = experiment.train
         self.steps = max(len(data.train) // self.settings.batch_size, 1)
         self.done = 0
         torch.manual_seed(experiment.seed * 1000)
-        prior = torch.from_numpy((data.labels[data.train].sum(axis=0) + 0.5) / (len(data.train) + 1)).float()
-        model = build_classifier(experiment, "scratch", *channel_statistics(data.images, data.channels), prior)
+        mean, deviation = map(torch.Tensor, statistics(data.images, data.planes))
+        model = build_classifier(experiment, "scratch", mean, deviation, torch.Tensor(data.prior()))
         self.model = model.to(memory_format=torch.channels_last).train()
         self.ema = ModelEmaV3(self.model, decay=self.settings.ema, use_warmup=True)
         self.optimizer = torch.optim.AdamW(
@@ -65,6 +67,6 @@ def batches_in_memory(model: Classifier, data: FoldData, size: int) -> list[Batc
     made = []
     for start in range(0, min(READY * size, len(data.train) - size + 1), size):
         rows = data.train[start : start + size]
-        images = (torch.from_numpy(read(data.images, rows, data.channels)).float() - model.mean) / model.deviation
+        images = (torch.from_numpy(data.planes.read(data.images, rows)).float() - model.mean) / model.deviation
         made.append((images.permute(0, 3, 1, 2), torch.from_numpy(data.labels[rows]).float()))
     return made

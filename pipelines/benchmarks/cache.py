@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.data.torch_data import read
+from comp.data.planes import Planes
 from comp.workers import cores
 from pipelines.benchmarks.decoding import decoded
 from pipelines.benchmarks.inputs import PIXELS, drawn_images, filled, repeated
@@ -18,7 +18,7 @@ from pipelines.benchmarks.paired import Ratio, alternate, timed
 from pipelines.benchmarks.results import Result, at_least
 
 BATCH = 32
-CHANNELS = (0, 1, 2, 3)
+RGBY = Planes((0, 1, 2, 3))
 Images = Sequence[Sequence[Path]]
 
 
@@ -65,7 +65,7 @@ def batches(folder: Path, images: Images, size: int, rows: int, rounds: int) -> 
 
     seconds = alternate(
         {
-            "cache": timed(lambda: read(cache.images, random_rows(), CHANNELS)),
+            "cache": timed(lambda: RGBY.read(cache.images, random_rows())),
             "decoding": timed(decode),
             "decoding again": timed(decode),
         },

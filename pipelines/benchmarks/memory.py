@@ -55,18 +55,18 @@ def measure(folder: Path, few: int = 2_000, many: int = 12_000) -> list[Result]:
 
 def peak_of_training(folder: Path, epochs: int) -> int:
     """The most anonymous memory, in bytes, seen after any step."""
-    import torch
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
-    from comp.experiment import Experiment, Training
-    from comp.trainers.torch_trainer import FoldData, Run, train
+    from comp.data.planes import Planes
+    from comp.experiment import TorchExperiment, TorchTraining
+    from comp.trainers.fold import FoldData, Run
+    from comp.trainers.torch_trainer import train
 
-    torch.set_num_threads(1)
     cache = open_cache(folder)
     labels = label_table(len(cache.ids))
-    data = FoldData(cache.images, labels, np.arange(len(labels)), (0, 1, 2, 3))
-    experiment = Experiment(
-        model="bench", backbone="test_resnet", weights="scratch", size=PIXELS, train=Training(epochs=epochs, batch_size=BATCH)
+    data = FoldData(cache.images, labels, np.arange(len(labels)), Planes((0, 1, 2, 3)))
+    experiment = TorchExperiment(
+        model="bench", backbone="test_resnet", weights="scratch", size=PIXELS, train=TorchTraining(epochs=epochs, batch_size=BATCH)
     )
     peak = 0
 
@@ -76,7 +76,7 @@ def peak_of_training(folder: Path, epochs: int) -> int:
 
     register_optimizer_step_post_hook(after_step)
     with TemporaryDirectory() as run, redirect_stderr(StringIO()):
-        train(experiment, data, Run(0, torch.device("cpu"), Path(run, "checkpoint.pt"), "bench", "scratch", float("inf")))
+        train(experiment, data, Run(0, "cpu", Path(run, "checkpoint.pt"), "bench", "scratch", float("inf")))
     return peak
 
 

@@ -23,10 +23,12 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from comp.data.cache import open_cache
-from comp.experiment import Experiment, Training
+from comp.data.planes import Planes
+from comp.experiment import TorchExperiment, TorchTraining
 from comp.models.backbone import resolve_precision
 from comp.progress import LogBar
-from comp.trainers.torch_trainer import FoldData, Run, train
+from comp.trainers.fold import FoldData, Run
+from comp.trainers.torch_trainer import train
 from comp.workers import cores
 from pipelines.benchmarks.bare import CPU, BareLoop, batches_in_memory
 from pipelines.benchmarks.decoding import DecodedImages, loader
@@ -95,13 +97,13 @@ def one_process(plan: Plan, slot: int, meet: Callable[[], Any]) -> dict[str, Sec
     """All rounds of one process; only that of slot 0 shows a bar."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    experiment = Experiment(
+    experiment = TorchExperiment(
         model=plan.backbone, backbone=plan.backbone, weights="scratch", size=plan.size,
-        train=Training(epochs=1, batch_size=BATCH),
+        train=TorchTraining(epochs=1, batch_size=BATCH),
     )  # fmt: skip
     images = open_cache(plan.folder / f"training-{plan.size}").images
     labels = label_table()[: len(images)]
-    data = FoldData(images, labels, np.arange(len(images)), (0, 1, 2, 3))
+    data = FoldData(images, labels, np.arange(len(images)), Planes((0, 1, 2, 3)))
     bare, control = BareLoop(experiment, data), BareLoop(experiment, data)
     memory = cycle(batches_in_memory(bare.model, data, BATCH))
     files = list(repeated(drawn_images(plan.folder, plan.pixels), len(images)).values())
@@ -129,7 +131,7 @@ def one_process(plan: Plan, slot: int, meet: Callable[[], Any]) -> dict[str, Sec
 
 
 def alternate_with_trainer(
-    experiment: Experiment, data: FoldData, plan: Plan, slot: int, others: Mapping[str, Side], meet: Callable[[], Any]
+    experiment: TorchExperiment, data: FoldData, plan: Plan, slot: int, others: Mapping[str, Side], meet: Callable[[], Any]
 ) -> dict[str, Seconds]:
     """As `alternate`, with the unchanged trainer as the first side of every round."""
     seconds: dict[str, list[float]] = {name: [] for name in ("trainer", *others)}
@@ -153,7 +155,7 @@ def alternate_with_trainer(
     hook = register_optimizer_step_post_hook(after_step)
     try:
         with bar, redirect_stderr(StringIO()):  # the trainer's own bar would count the others' time
-            train(experiment, data, Run(0, CPU, plan.folder / f"{plan.backbone}-{slot}.pt", "bench", "scratch", float("inf"), slot))
+            train(experiment, data, Run(0, "cpu", plan.folder / f"{plan.backbone}-{slot}.pt", "bench", "scratch", float("inf"), slot))
     finally:
         hook.remove()
     return {name: np.array(values[1:]) for name, values in seconds.items()}

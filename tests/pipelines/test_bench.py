@@ -13,14 +13,15 @@ import pytest
 import torch
 
 from comp.cuts import best_thresholds
-from comp.data.torch_data import TrainBatches
-from comp.experiment import Experiment, Training
+from comp.data.planes import Planes
+from comp.data.torch_data import epoch_of
+from comp.experiment import TorchExperiment, TorchTraining
 from comp.labels import LabelSpace
 from comp.metrics import macro_f1
-from comp.parts import build
-from comp.trainers.torch_trainer import FoldData, Run, train
+from comp.trainers.fold import FoldData, Run
+from comp.trainers.torch_trainer import train
 from pipelines.benchmarks import folds, thresholds
-from pipelines.benchmarks.bare import CPU, BareLoop, batches_in_memory
+from pipelines.benchmarks.bare import BareLoop, batches_in_memory
 from pipelines.benchmarks.decoding import DecodedImages, loader
 from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
 from pipelines.benchmarks.memory import anonymous_memory
@@ -30,8 +31,8 @@ from pipelines.benchmarks.training import Plan, one_process
 
 ROOT = Path(__file__).parents[2]
 ROWS = 48
-EXPERIMENT = Experiment(
-    model="tiny", backbone="test_resnet", weights="scratch", size=32, train=Training(epochs=1, batch_size=16, precision="fp32")
+EXPERIMENT = TorchExperiment(
+    model="tiny", backbone="test_resnet", weights="scratch", size=32, train=TorchTraining(epochs=1, batch_size=16, precision="fp32")
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def _one_thread():
 @pytest.fixture(scope="module")
 def data() -> FoldData:
     images = np.random.default_rng(0).integers(0, 256, (ROWS, 32, 32, 4), dtype=np.uint8)
-    return FoldData(images, label_table(ROWS), np.arange(ROWS), (0, 1, 2, 3))
+    return FoldData(images, label_table(ROWS), np.arange(ROWS), Planes((0, 1, 2, 3)))
 
 
 def test_what_slows_the_whole_machine_leaves_the_ratio_alone():
@@ -139,16 +140,12 @@ def test_both_fold_maps_split_the_rows_and_ours_is_as_balanced():
 
 
 def test_the_bare_loop_does_the_trainers_arithmetic(data, tmp_path):
-    trained = train(EXPERIMENT, data, Run(0, CPU, tmp_path / "checkpoint.pt", "this", "scratch"))
+    trained = train(EXPERIMENT, data, Run(0, "cpu", tmp_path / "checkpoint.pt", "this", "scratch"))
     bare = BareLoop(EXPERIMENT, data)
-    batches = TrainBatches(
-        data.images, data.labels, data.train, data.channels, 16, build("samplers", EXPERIMENT.sampler),
-        build("augmentations", EXPERIMENT.augmentation), (EXPERIMENT.seed, 0),
-    )  # fmt: skip
-    for images, labels in batches.epoch(0):
+    for images, labels in epoch_of(data.batches(EXPERIMENT, 0), 0):
         bare.step(bare.model, images, labels)
     assert bare.done == bare.steps == ROWS // 16
-    for name, value in trained.model.state_dict().items():
+    for name, value in trained.predict.args[0].state_dict().items():
         torch.testing.assert_close(bare.ema.module.state_dict()[name], value, rtol=0, atol=0)
 
 

@@ -13,7 +13,7 @@ data: data/small
 groups: {table: antibodies.csv, column: antibody}
 folds: {count: 3, overlap: 0.7}
 practice: {train: 90, test: 24, unshifted: 16, size: 32, groups_per_class: 2}
-models: {tiny: , small: }
+models: [tiny, small]
 """
 
 

@@ -31,7 +31,7 @@ def test_one_fold_makes_what_is_missing_and_writes_the_contract(project):
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     assert out_of_fold.provenance.classes == ("round", "bright", "striped")
     assert json.loads((folder / "run-0.json").read_text())["loss_by_epoch"]
-    assert not (project.root / "runs/tiny/tiny/fold-0/checkpoint.pt").exists()
+    assert not (project.root / "runs/tiny/tiny/fold-0/checkpoint").exists()
 
     again = fold(project)
     assert "tiny fold 0: complete, nothing to do" in again.stdout
@@ -58,7 +58,7 @@ import comp.trainers.torch_trainer  # once, before the processes that are killed
 
 request = Request("tiny", "tiny", 0, "train.epochs=40", checkpoint_minutes=0)
 prepare([request])
-checkpoint, generator = Path("runs/tiny/tiny/fold-0/checkpoint.pt"), random.Random(0)
+checkpoint, generator = Path("runs/tiny/tiny/fold-0/checkpoint"), random.Random(0)
 for kill in range(11):
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     child = os.fork()

@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import save_file
 
 from comp.errors import ConfigError
-from comp.experiment import Experiment
+from comp.experiment import TorchExperiment
 from comp.models import weights as weights_module
 from comp.models.backbone import build_classifier, resolve_precision
 from comp.models.weights import weights_source
@@ -14,7 +14,7 @@ PRIOR = torch.tensor([0.5, 0.1, 0.01])
 
 
 def make(backbone="test_resnet", weights="scratch", channels=4):
-    experiment = Experiment(model="tiny", backbone=backbone, weights=weights, size=32)
+    experiment = TorchExperiment(model="tiny", backbone=backbone, weights=weights, size=32)
     source = weights_source(weights, backbone)
     return build_classifier(experiment, source, MEAN[:channels], DEVIATION[:channels], PRIOR), source
 

@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from comp.experiment import Experiment, Training
+from comp.data.planes import Planes
+from comp.experiment import TorchExperiment, TorchTraining
 from comp.trainers.checkpoint import TrainingState
-from comp.trainers.torch_trainer import FoldData, Run, learning_rate, predict, train
+from comp.trainers.fold import FoldData, Run
+from comp.trainers.torch_trainer import learning_rate, pick_device, predict, train
 
-CPU = torch.device("cpu")
+RGBY = Planes((0, 1, 2, 3))
 GENERATOR = np.random.default_rng(0)
 LABELS = GENERATOR.random((80, 3)) < 0.3
 IMAGES = (GENERATOR.integers(0, 60, (80, 32, 32, 4)) + 150 * LABELS[:, None, None, [0, 1, 2, 0]]).astype(np.uint8)
-DATA = FoldData(IMAGES, LABELS, np.arange(60), (0, 1, 2, 3))
-EXPERIMENT = Experiment(
-    model="tiny", backbone="test_resnet", weights="scratch", size=32, dropout=0.2, tta=2, train=Training(epochs=6, batch_size=8, lr=5e-3)
+DATA = FoldData(IMAGES, LABELS, np.arange(60), RGBY)
+EXPERIMENT = TorchExperiment(
+    model="tiny", backbone="test_resnet", weights="scratch", size=32, dropout=0.2, tta=2,
+    train=TorchTraining(epochs=6, batch_size=8, lr=5e-3)
 )  # fmt: skip
 
 
@@ -23,12 +26,12 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, identity="this", device=CPU):
+def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, identity="this", device="cpu"):
     return train(experiment, data, Run(0, device, checkpoint, identity, "scratch", minutes))
 
 
-def logits_of(trained, experiment=EXPERIMENT):
-    return predict(trained.model, experiment, IMAGES, np.arange(60, 80), (0, 1, 2, 3), CPU)
+def logits_of(trained):
+    return trained.predict(IMAGES, np.arange(60, 80))
 
 
 def test_it_learns_what_is_there_to_learn(tmp_path):
@@ -69,30 +72,31 @@ def test_a_run_broken_off_at_any_step_ends_as_one_never_broken_off(tmp_path, mon
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_it_learns_goes_on_and_predicts(tmp_path):
-    device = torch.device("cuda", torch.cuda.current_device())
-    run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": Training(epochs=3, batch_size=8)}), device=device)
+    device = pick_device(0)
+    run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=3, batch_size=8)}), device=device)
     trained = run(tmp_path / "checkpoint.pt", device=device)  # the same identity: it goes on from three epochs to six
     assert len(trained.losses) == 6
-    logits = predict(trained.model, EXPERIMENT, IMAGES, np.arange(60, 80), (0, 1, 2, 3), device)
-    assert ((logits > 0) == LABELS[60:]).mean() > 0.9
+    assert ((logits_of(trained) > 0) == LABELS[60:]).mean() > 0.9
 
 
 def test_another_runs_checkpoint_is_not_taken_over(tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
-    run(checkpoint, EXPERIMENT.model_copy(update={"train": Training(epochs=1, batch_size=8)}), identity="other")
+    run(checkpoint, EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=1, batch_size=8)}), identity="other")
     np.testing.assert_array_equal(logits_of(run(checkpoint)), logits_of(run(tmp_path / "fresh.pt")))
 
 
 def test_prediction_is_the_mean_over_the_turned_views(tmp_path):
-    trained = run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": Training(epochs=1, batch_size=8, precision="fp32")}))
-    eight = EXPERIMENT.model_copy(update={"tta": 8, "train": Training(batch_size=8, precision="fp32")})
+    short = TorchTraining(epochs=1, batch_size=8, precision="fp32")
+    model = run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": short})).predict.args[0]
+    eight = EXPERIMENT.model_copy(update={"tta": 8, "train": short})
     turned = [np.rot90(IMAGES[60:], k, axes=(1, 2))[:, :, ::flip] for k in range(4) for flip in (1, -1)]
     with torch.inference_mode():
-        expected = np.mean([trained.model(torch.from_numpy(np.ascontiguousarray(images))).numpy() for images in turned], axis=0)
-    np.testing.assert_allclose(logits_of(trained, experiment=eight), expected, rtol=1e-4, atol=1e-5)
+        expected = np.mean([model(torch.from_numpy(np.ascontiguousarray(images))).numpy() for images in turned], axis=0)
+    found = predict(model, eight, RGBY, torch.device("cpu"), IMAGES, np.arange(60, 80))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_classes_without_an_image_and_tiny_folds_do_not_break_it(tmp_path):
     labels = np.c_[LABELS, np.zeros((80, 2), bool)]
-    trained = run(tmp_path / "checkpoint.pt", data=FoldData(IMAGES, labels, np.arange(3), (0, 1, 2, 3)))
+    trained = run(tmp_path / "checkpoint.pt", data=FoldData(IMAGES, labels, np.arange(3), RGBY))
     assert np.isfinite(logits_of(trained)).all()

@@ -1,0 +1,105 @@
+"""What every trainer is given and gives back.
+
+A trainer is a module `comp.trainers.<name>_trainer` with
+
+- `refuse(experiment, planes)`: raises ConfigError for what cannot be built from that many planes, before any work;
+- `first_weights(experiment)`: where the first weights will come from, for the provenance; "scratch" where there are none;
+- `devices()`: how many GPUs it sees; `pick_device(slot)`: the one for a slot's turn, else "cpu";
+- `precision(experiment, device)`: what it computes in;
+- `train(experiment, data, run)`: a `Trained`;
+- `VERSIONS`: the packages whose versions the run's record holds;
+- `WEIGHTS`: the value of `weights` that means ImageNet's, wherever they can be had;
+- `CHOICE`: which of the weights of a run predict.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comp import parts
+from comp.data.batches import Batches, Copies
+from comp.data.planes import Planes
+from comp.data.rare import copies
+from comp.experiment import Experiment
+from comp.progress import LogBar
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The cache and what is known of its rows.
+
+    Attributes:
+        images: (N, H, W, C) uint8.
+        labels: (N, classes).
+        train: rows to train on.
+        planes: what the network sees of an image.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.bool_]
+    train: NDArray[np.int64]
+    planes: Planes
+
+    def prior(self) -> NDArray[np.float64]:
+        """(classes,) the share of training images that carry each label, kept from 0 and 1."""
+        return (self.labels[self.train].sum(axis=0) + 0.5) / (len(self.train) + 1)
+
+    def batches(self, experiment: Experiment, fold: int) -> Batches:
+        """The training batches of a fold, copies of images with rare labels among them where the experiment asks for them."""
+        seed = (experiment.seed, fold)
+        added = None
+        if rare := experiment.rare:
+            places = copies(self.labels[self.train], rare.below, rare.target, np.random.default_rng(seed))
+            added = Copies(self.train[places], parts.build("augmentations", rare.augmentation))
+        return Batches(
+            self.images, self.labels, self.train, self.planes, experiment.train.batch_size,
+            parts.build("samplers", experiment.sampler), parts.build("augmentations", experiment.augmentation), seed, added,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fold's training.
+
+    Attributes:
+        device: "cpu", or a GPU as `pick_device` of the trainer names it.
+        checkpoint: where the state is saved, and found by a run that goes on.
+        identity: hash of all that determines the result; a checkpoint with another one is not taken over.
+        weights: where the first weights come from, as `first_weights` of the trainer says.
+        minutes: time between checkpoints; the last one, of the finished run, is always written.
+        position: line of the progress bar, for folds that train side by side.
+    """
+
+    fold: int
+    device: str
+    checkpoint: Path
+    identity: str
+    weights: str
+    minutes: float = 5.0
+    position: int = 0
+
+    def bar(self, experiment: Experiment, per_epoch: int, step: int) -> LogBar:
+        """A progress bar in images, of `per_epoch` steps an epoch, of which `step` are done."""
+        size, steps = experiment.train.batch_size, per_epoch * experiment.train.epochs
+        label = f"{experiment.model} fold {self.fold}"
+        return LogBar(desc=label, total=steps * size, initial=step * size, unit="img", position=self.position, leave=False)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a network predicts, and how it came to be.
+
+    Attributes:
+        predict: logits (len(rows), classes) float32 of rows of a cache (N, H, W, C) uint8, the mean over the experiment's views.
+        losses: the mean training loss of each epoch.
+        seconds: the time that training took, that of runs which were killed included up to their last checkpoint.
+        images: how many images were trained on in that time, those that came again counted again.
+    """
+
+    predict: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.float32]]
+    losses: list[float]
+    seconds: float
+    images: int
