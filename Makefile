@@ -9,11 +9,11 @@ PEERS := .venv-peers/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
 # values reach the shell through the environment, so that no quote in them can break a line
-export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST
+export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK
 given = $(if $($(1)),$(2) "$$$(1)")
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds model models stack vote overlay submit import score practice bench bench-stack check test
+.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare paper bench bench-stack check test
 
 help: ## this list
 	@echo "Targets:"
@@ -22,13 +22,15 @@ help: ## this list
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
-#: MODEL    one model: a YAML of configs/models (make fold-K, model, import)
+#: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare)
 #: MODELS   "a b c": models to train, to stack (default: those the competition lists; all complete ones) or to let vote
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: WORKERS  folds trained, or stacks fitted, side by side (default: one a GPU, else one a core)
+#: QUICK    1: one fold of drawn images at small size (make paper)
 #: DATA     a folder in Kaggle's layout (make data, competition)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
+#: HOLDOUT  share of the images that no fold gets, e.g. 0.1 (make folds; default: what the competition's YAML says)
 #: MESSAGE  what Kaggle shows beside the submission (make submit)
 #: VAL      predictions of the train table's rows made elsewhere: .npy, .csv or .parquet (make import)
 #: TEST     predictions of the test images made elsewhere, or a submission, which then votes (make import)
@@ -44,7 +46,7 @@ $(READY): pyproject.toml constraints.txt
 	@[ -n "$(SETUP_PYTHON)" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(SETUP_PYTHON) -m venv --clear .venv
 	@echo "installing into .venv (several GB, minutes)"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,keras]'
 	@touch $(READY)
 
 practice: $(READY) ## the whole job on a drawn competition: draw, train, stack, score
@@ -57,7 +59,10 @@ competition: $(READY) ## describe any folder in Kaggle's layout: COMP=name DATA=
 	@$(RUN)competition --competition "$$COMP" $(call given,DATA,--data)
 
 folds: $(READY) ## the fold map and its balance table
-	@$(RUN)folds --competition "$$COMP" $(call given,FILE,--file)
+	@$(RUN)folds --competition "$$COMP" $(call given,FILE,--file) $(call given,HOLDOUT,--holdout)
+
+gallery: $(READY) ## a picture of what every channel recipe makes of some images
+	@$(RUN)gallery --competition "$$COMP"
 
 fold-%: $(READY) ## train fold K of MODEL (default: densenet121)
 	@$(RUN)fold --competition "$$COMP" --model "$${MODEL:-densenet121}" --fold '$*' $(call given,SET,--set)
@@ -85,6 +90,12 @@ score: $(READY) ## what the sealed labels (or LABELS) say of the newest submissi
 
 import: $(READY) ## bring predictions made elsewhere: MODEL=name VAL=file TEST=file; or labels alone: TEST=submission.csv
 	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) $(call given,TEST_IDS,--test-ids) $(if $(filter-out 0,$(LOGITS)),--logits) $(if $(VAL),--declare "$$DECLARE")
+
+rare: $(READY) ## label counts with copies of rare labels (MODEL), and what these do to recall: MODELS="plain with-copies"
+	@$(RUN)rare --competition "$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL})
+
+paper: $(READY) ## the article's systems, trained where they are missing, beside what it reports (QUICK=1: in a quarter of an hour)
+	@$(RUN)paper $(if $(filter-out 0,$(QUICK)),--quick,--competition "$$COMP") $(call given,WORKERS,--workers)
 
 bench: $(READY) ## measure training, cache, folds, thresholds and stacking against their limits and peers (about 25 minutes)
 	@$(RUN)bench

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from comp.errors import DataError
 from comp.labels import LabelSpace
 from comp.paths import Paths, config
-from comp.schema import Strict, parse, read_yaml
+from comp.schema import Strict, merge, parse, read_yaml
 
 
 class Tables(Strict):
@@ -69,7 +69,7 @@ class FoldPlan(Strict):
 
 
 class Competition(Strict):
-    """One YAML of `configs/competitions/`.
+    """One YAML of `configs/competitions/`; with `like: other` it holds only what differs from that one.
 
     `overrides` is laid over every experiment (sizes, epochs), `model_overrides` over the one it names. `models` are those that
     `make models` trains.
@@ -129,8 +129,16 @@ class Competition(Strict):
 
 
 def load_competition(name: str, root: Path = Path()) -> Competition:
+    """The competition's YAML, laid over that of another one where it says `like: other`.
+
+    Raises:
+        ConfigError: no such YAML, or it does not fit.
+    """
     path = config("competitions", name, root)
-    return parse(Competition, {"name": name, **read_yaml(path)}, str(path))
+    values = read_yaml(path)
+    if base := values.pop("like", None):
+        values = merge(read_yaml(config("competitions", str(base), root)), values)
+    return parse(Competition, {**values, "name": name}, str(path))
 
 
 def read_ids(path: Path, column: str, then: str) -> tuple[str, ...]:

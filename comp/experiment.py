@@ -70,6 +70,14 @@ class Experiment(Strict):
     def _list_picks(cls, value: Any) -> Any:
         return {"name": "pick", "of": list(value)} if isinstance(value, list | tuple) else value
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _classes_or_top(cls, value: Any) -> Any:
+        named = isinstance(value, list | tuple) and value and all(type(each) in (str, int) for each in value)
+        if value is None or named or isinstance(value, Top) or (isinstance(value, dict) and set(value) == {"top"}):
+            return value
+        raise ValueError("write names or numbers, [Nucleoplasm, 25], or {top: 9}")
+
     @property
     def hash(self) -> str:
         return hash_of(self.model_dump(mode="json"))

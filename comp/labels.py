@@ -1,5 +1,6 @@
 """The label space: class names, the tokens that stand for them in a CSV, and the multi-hot matrix."""
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -37,6 +38,10 @@ class LabelSpace:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def only(self, columns: Sequence[int]) -> "LabelSpace":
+        """The classes of these columns alone, with their tokens."""
+        return LabelSpace(tuple(self.names[column] for column in columns), tuple(self.tokens[column] for column in columns))
 
     def multi_hot(self, strings: Iterable[str], ids: Sequence[str], source: str) -> NDArray[np.bool_]:
         """Label strings such as "16 0" as a matrix (N, C); an empty string is a row without labels.
@@ -82,5 +87,7 @@ class LabelSpace:
             elif choice in self.names:
                 found.append(self.names.index(str(choice)))
             else:
-                raise ConfigError(f"unknown class {choice!r}", f"use a name or token of: {', '.join(self.names)}")
+                near = difflib.get_close_matches(str(choice), self.names, n=1)
+                then = f"did you mean {near[0]!r}?" if near else f"use a name or token of: {', '.join(self.names)}"
+                raise ConfigError(f"unknown class {choice!r}", then)
         return found

@@ -3,9 +3,8 @@
 A folder of `oof/<competition>/` holds one kind of model: one trained here, an import, a label file, or a stack.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,12 @@ from comp.competition import Competition
 from comp.errors import PredictionError
 from comp.files import hash_file
 from comp.folds import HOLDOUT, Folds
+from comp.labels import LabelSpace
 from comp.paths import Paths
 from comp.predictions import (
     HARDWARE,
     Kind,
     Predictions,
-    data_fingerprint,
     join_folds,
     mean_of_folds,
     read_predictions,
@@ -36,6 +35,7 @@ FILES_OF: dict[Kind, tuple[str, str]] = {  # what a folder of oof/<competition>/
     "stack": ("a stack", "stack*.parquet"),
     "oof": ("one trained here", "fold-*.parquet"),
 }
+BY_NAME = "ask for it by its name in MODELS"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +44,24 @@ class Task:
 
     Attributes:
         folds: in the order of the sorted ids, so that the order of the tables does not matter.
-        labels: (N, C), rows in the order of `folds.ids`.
+        classes: the competition's, or those of them that a narrowed task is about, in the same order.
+        labels: (N, C) of these classes, rows in the order of `folds.ids`.
         test_ids: in the order of the sample submission.
+        data: fingerprint of the train table, whose labels are of all classes.
     """
 
     competition: Competition
     paths: Paths
     folds: Folds
+    classes: LabelSpace
     labels: NDArray[np.bool_]
     test_ids: tuple[str, ...]
+    data: str
 
-    @cached_property
-    def data(self) -> str:
-        """Fingerprint of the train table."""
-        return data_fingerprint(self.folds.ids, self.labels)
+    def narrowed(self, names: Sequence[str]) -> "Task":
+        """The same about these of its classes alone."""
+        columns = [self.classes.names.index(name) for name in names]
+        return replace(self, classes=self.classes.only(columns), labels=self.labels[:, columns])
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,7 @@ class Member:
 
     Attributes:
         imported: it was trained elsewhere, so that our folds do not say on which rows.
+        classes: those it predicts, some or all of the competition's, in the same order.
         train: (N, C) logits of the train rows in the order of `folds.ids`, NaN for a hold-out that it did not predict (a stack
             never does).
         test: (T, C) logits in the order of the sample submission: of a model trained here, the mean over its folds.
@@ -75,10 +80,17 @@ class Member:
 
     name: str
     imported: bool
+    classes: tuple[str, ...]
     train: NDArray[np.float32]
     test: NDArray[np.float32]
     test_by_fold: NDArray[np.float32]
     files: dict[str, str]
+
+    def narrowed(self, names: Sequence[str]) -> "Member":
+        """The same model as one that predicts these of its classes alone."""
+        columns = [self.classes.index(name) for name in names]
+        logits = {key: getattr(self, key)[..., columns] for key in ("train", "test", "test_by_fold")}
+        return replace(self, classes=tuple(names), **logits)
 
 
 def models_with_predictions(paths: Paths) -> list[str]:
@@ -97,10 +109,19 @@ def is_stack(task: Task, model: str) -> bool:
 
 
 def why_left_out(task: Task, model: str) -> PredictionError | None:
-    """What keeps a model out of a stack of all that there is; None for one that belongs to it."""
+    """What keeps a model out of a stack of all that there is; None for one that belongs to it, or cannot be read."""
     if is_stack(task, model):
-        return PredictionError(f"{task.paths.model(model)} holds a stack", "ask for it by its name in MODELS")
-    return what_is_missing(task, model)
+        return PredictionError(f"{task.paths.model(model)} holds a stack", BY_NAME)
+    if missing := what_is_missing(task, model):
+        return missing
+    try:
+        predicted = classes_of(task, model)
+    except PredictionError:
+        return None
+    if set(predicted) < set(task.competition.classes):
+        what = f"{task.paths.model(model)} predicts {len(predicted)} of {len(task.competition.classes)} classes"
+        return PredictionError(what, BY_NAME)
+    return None
 
 
 def what_is_missing(task: Task, model: str) -> PredictionError | None:
@@ -112,6 +133,35 @@ def what_is_missing(task: Task, model: str) -> PredictionError | None:
         if not file.path.exists():
             return PredictionError(f"there is no {file.path}", remake(task.competition.name, model, file.kind, file.fold))
     return None
+
+
+def classes_of(task: Task, model: str) -> tuple[str, ...]:
+    """The classes that a model predicts, by the first of its files.
+
+    Raises:
+        PredictionError: the file is missing or damaged.
+    """
+    return read_predictions(_files(task, model)[0].path).provenance.classes
+
+
+def classes_of_all(predicted: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The classes on which models can be stacked: those of the model with the fewest.
+
+    Args:
+        predicted: model -> its classes.
+
+    Raises:
+        PredictionError: another model lacks one of them.
+    """
+    least = min(predicted, key=lambda model: len(predicted[model]))
+    for model, classes in predicted.items():
+        if lacking := [name for name in predicted[least] if name not in classes]:
+            raise PredictionError(
+                f"{model} predicts {len(classes)} classes and {least} {len(predicted[least])}, "
+                f"of which {model} lacks {len(lacking)}, e.g. {lacking[0]!r}",
+                f"a stack needs models that all predict the classes of the one with the fewest: leave {model} or {least} out of MODELS",
+            )
+    return predicted[least]
 
 
 def read_member(task: Task, model: str) -> Member:
@@ -127,9 +177,15 @@ def read_member(task: Task, model: str) -> Member:
     refuse_mixture(task.paths, model)
     files = [*_files(task, model), *_holdout_files(task, model)]
     read = {file: _read(task.competition, model, file, task) for file in files}
-    for found in read.values():
-        refuse_difference(read[files[0]].provenance, found.provenance, except_for={"kind", "fold", *HARDWARE})
-    train = np.full(task.labels.shape, np.nan, np.float32)
+    first = read[files[0]].provenance
+    for file, found in read.items():
+        if found.provenance.classes != first.classes:
+            theirs, ours = found.provenance.classes, first.classes
+            odd = next(name for name in task.competition.classes if (name in theirs) != (name in ours))
+            what = f"{file.path} has {len(theirs)} classes and {files[0].path.name} {len(ours)}, only one of them {odd!r}"
+            raise PredictionError(what, f"remove what was made otherwise, then: {remake(task.competition.name, model, file.kind)}")
+        refuse_difference(first, found.provenance, except_for={"kind", "fold", *HARDWARE})
+    train = np.full((len(task.folds.ids), len(first.classes)), np.nan, np.float32)
     ids, in_folds = np.array(task.folds.ids), task.folds.fold != HOLDOUT
     if files[0].kind == "imported":
         train, test = (found.aligned(file.ids) for file, found in read.items())
@@ -143,7 +199,8 @@ def read_member(task: Task, model: str) -> Member:
         test = mean_of_folds(on_test, task.test_ids).logits
     on_test = [found for file, found in read.items() if file.kind == "test"]
     by_fold = np.stack([found.aligned(task.test_ids) for found in on_test]) if on_test else test[None]
-    return Member(model, files[0].kind == "imported", train, test, by_fold, {file.path.name: hash_file(file.path) for file in files})
+    hashes = {file.path.name: hash_file(file.path) for file in files}
+    return Member(model, files[0].kind == "imported", first.classes, train, test, by_fold, hashes)
 
 
 def rows_of(members: Sequence[Member], task: Task, some: NDArray[np.bool_]) -> Rows:
@@ -254,11 +311,20 @@ def _refuse_other_origin(competition: Competition, model: str, file: _File, foun
     for key, value in {"competition": competition.name, "model": model, "kind": file.kind, "fold": file.fold}.items():
         if (was := getattr(made, key)) != value:
             raise PredictionError(f"{file.path} was made as {key} {was}, not {value}", again)
-    ours, theirs = competition.classes, made.classes
-    if theirs != ours:
-        odd = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] != pair[1]), None)
-        what = f"has the class {odd[0]!r} where the competition has {odd[1]!r}" if odd else f"has {len(theirs)} classes, not {len(ours)}"
+    if what := _odd_in(made.classes, competition.classes, a_part_will_do=file.kind != "hard"):
         raise PredictionError(f"{file.path} {what} (`classes` of its YAML)", again)
+
+
+def _odd_in(theirs: tuple[str, ...], ours: tuple[str, ...], *, a_part_will_do: bool) -> str:
+    """What is odd about the classes of a file, given those of the competition; empty if nothing is."""
+    if len(theirs) == len(ours):
+        odd = next((pair for pair in zip(theirs, ours, strict=True) if pair[0] != pair[1]), None)
+        return f"has the class {odd[0]!r} where the competition has {odd[1]!r}" if odd else ""
+    if unknown := [name for name in theirs if name not in ours]:
+        return f"has the class {unknown[0]!r}, which the competition does not have"
+    if theirs != tuple(name for name in ours if name in theirs):
+        return "has its classes in another order than the competition"
+    return "" if a_part_will_do else f"has {len(theirs)} classes, not {len(ours)}"
 
 
 def _refuse_trained_rows(task: Task, file: _File, found: Predictions, again: str) -> None:

@@ -72,6 +72,14 @@ class Paths:
         """Folder of the checkpoints and the log of one fold."""
         return self.root / "runs" / self.competition / model / f"fold-{fold}"
 
+    def rare_labels(self, model: str) -> Path:
+        """The plot of the label counts, before and after rare labels were copied."""
+        return self.run(model, 0).with_name("rare-labels.png")
+
+    def gallery(self) -> Path:
+        """The picture of every channel recipe."""
+        return self.root / "runs" / self.competition / "channels.png"
+
     def submissions(self) -> Path:
         return self.root / "submissions" / self.competition
 

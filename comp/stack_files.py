@@ -17,7 +17,7 @@ from comp.stacking import Recipe
 def write_stack(
     task: Task, name: str, recipe: Recipe, models: Mapping[str, Mapping[str, str]], train: NDArray[np.float32], test: NDArray[np.float32]
 ) -> None:
-    """Write what a stack predicts.
+    """Write what a stack predicts of the classes of its task.
 
     Args:
         models: what it blends: name -> file name -> content hash.
@@ -32,7 +32,7 @@ def write_stack(
         competition=task.competition.name,
         model=name,
         kind="stack",
-        classes=task.competition.classes,
+        classes=task.classes.names,
         folds=task.folds.fingerprint,
         data=task.data,
         recipe={"models": {model: dict(files) for model, files in models.items()}, "recipe": recipe.model_dump(mode="json")},

@@ -156,6 +156,21 @@ def claim(submission: Path) -> Estimate | None:
         raise SubmissionError(f"{where}: nested has no value and error", "remove the file, or make the submission again") from None
 
 
+def part_of_classes(submission: Path, competition: Competition) -> list[int]:
+    """Columns of the classes to which a submission is restricted by its sidecar; empty where it may hold any.
+
+    Raises:
+        SubmissionError: the sidecar names classes that the competition does not have.
+    """
+    named = read_sidecar(submission).get("classes") or []
+    try:
+        columns = [competition.classes.index(name) for name in named]
+    except (TypeError, ValueError):
+        where = submission.with_suffix(".json")
+        raise SubmissionError(f"{where}: `classes` are not the competition's", "remove the file, or make the submission again") from None
+    return columns if len(columns) < len(competition.classes) else []
+
+
 def _decisions(ids: Sequence[str], label_strings: Sequence[str], competition: Competition, source: str) -> NDArray[np.bool_]:
     """Label strings as a matrix (N, C), refusing what Kaggle would refuse or count twice."""
     then = f"correct it, or make one with: make stack COMP={competition.name}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipelines.command import run, say
 
-MEASUREMENTS = ("folds", "thresholds", "greedy", "stack_cost", "cache", "memory", "training")
+MEASUREMENTS = ("folds", "thresholds", "greedy", "stack_cost", "cache", "memory", "training", "keras")
 
 
 def main() -> None:

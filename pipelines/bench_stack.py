@@ -38,11 +38,11 @@ def main() -> None:
     from pipelines.stack_inputs import load_task, read_inputs
 
     recipe = load_recipe(config("stacks", options.stack))
-    task = load_task(options.competition)
-    inputs = read_inputs(task, options.models, options.stack, recipe)
+    inputs = read_inputs(load_task(options.competition), options.models, options.stack, recipe)
+    task = inputs.task
     if inputs.substacks:
         raise PredictionError(f"{inputs.substacks[0].name} is a stack, which the other tools cannot refit", "leave it out of MODELS")
-    rows = inputs.rows(task, task.folds.fold != HOLDOUT, recipe.features)
+    rows = inputs.rows(task.folds.fold != HOLDOUT, recipe.features)
     say(f"{len(rows.models)} models on {len(rows)} rows in {task.folds.count} folds: {', '.join(rows.models)}")
     bootstrap = GroupBootstrap(rows.known_labels, rows.groups, recipe.bootstraps, recipe.seed)
     say("\n" + table(entrants(rows, recipe, options.stack), bootstrap))

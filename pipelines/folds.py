@@ -1,12 +1,14 @@
 """Split the train images into folds: multilabel-stratified, near-duplicates and groups together.
 
-Writes oof/<competition>/folds.csv once; everything that is trained or stacked reads it. Prints the balance table. Near-duplicates
+Writes oof/<competition>/folds.csv once; everything that is trained or stacked reads it. Prints the balance table. A hold-out is kept
+from training and tuning: every model predicts it as it does the test images, and the stack scores it once. Near-duplicates
 among the test images are listed beside those of the train images, so that a stack can average what it predicts of them.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from comp.errors import FoldError
 from pipelines.command import parser, run, say
 
 if TYPE_CHECKING:
@@ -22,25 +24,28 @@ DUPLICATE_SIZE = 128  # pixels at which near-duplicates are looked for
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--file", type=Path, metavar="CSV", help="take this fold map (id, fold, group) instead of making one")
+    arguments.add_argument("--holdout", type=share, metavar="SHARE", help="share of the images that no fold gets (default: the YAML's)")
     options = arguments.parse_args()
 
     from comp.competition import load_competition, read_train
-    from comp.errors import FoldError
     from comp.folds import Folds, balance_table
     from comp.paths import Paths
     from pipelines.data import ensure_data
 
     competition, paths = load_competition(options.competition), Paths(options.competition)
+    if options.file and options.holdout is not None:
+        raise FoldError("a fold map that is given has its own hold-out, fold -1", "leave out HOLDOUT, or FILE")
+    asked = options.file or options.holdout is not None
+    if asked and paths.folds().exists():
+        raise FoldError(f"{paths.folds()} exists", "remove it (and predictions made with it) to take another fold map")
     ensure_data(competition, paths)
     if options.file:
-        if paths.folds().exists():
-            raise FoldError(f"{paths.folds()} exists", "remove it (and predictions made with it) to take another fold map")
         ids, _ = read_train(competition, paths)
         given = Folds.read(options.file)
         given.check_ids(ids)
         given.write(paths.folds())
     exists = not options.file and paths.folds().exists()
-    folds = ensure_folds(competition, paths)
+    folds = ensure_folds(competition, paths, options.holdout)
     if exists:
         say(f"{paths.folds()} exists and stays; remove it (and predictions made with it) to split anew")
     if (exists or options.file) and not paths.test_duplicates().exists():
@@ -49,14 +54,33 @@ def main() -> None:
     say(balance_table(folds.in_order(ids), labels, competition.labels.names))
 
 
-def ensure_folds(competition: "Competition", paths: "Paths") -> "Folds":
+def share(text: str) -> float:
+    """An argument's type: a share of the images, 0 or more and less than 1.
+
+    Raises:
+        FoldError: it is something else.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise FoldError(
+            f"the hold-out is {text!r}", "give the share of the images that no fold gets, 0 or more and less than 1: HOLDOUT=0.1"
+        )
+    return number
+
+
+def ensure_folds(competition: "Competition", paths: "Paths", holdout: float | None = None) -> "Folds":
     """The competition's fold map; made, with a line that says so, where it is missing.
+
+    Args:
+        holdout: share of the images that a new map's folds do not get; None: what the competition's YAML says.
 
     Raises:
         FoldError: the present map is not of the train table's ids, or none can be made.
     """
     from comp.competition import read_groups, read_train
-    from comp.errors import FoldError
     from comp.folds import Folds, assign
 
     ids, labels = read_train(competition, paths)
@@ -69,12 +93,14 @@ def ensure_folds(competition: "Competition", paths: "Paths") -> "Folds":
             raise FoldError(f"{paths.folds()} does not serve: {error.what}", then) from None
         return folds
     plan = competition.folds
-    say(f"making {paths.folds()}: {plan.count} folds of {len(ids)} images")
+    kept_away = plan.holdout if holdout is None else holdout
+    but = f", {kept_away:.3g} of them kept as hold-out" if kept_away else ""
+    say(f"making {paths.folds()}: {plan.count} folds of {len(ids)} images{but}")
     components = near_duplicates(competition, paths, ids) if plan.duplicates and competition.images else None
     list_test_duplicates(competition, paths)
     groups = read_groups(competition, paths, ids)
     folds = assign(
-        ids, labels, count=plan.count, groups=groups, components=components, overlap=plan.overlap, holdout=plan.holdout, seed=plan.seed
+        ids, labels, count=plan.count, groups=groups, components=components, overlap=plan.overlap, holdout=kept_away, seed=plan.seed
     )
     folds.write(paths.folds())
     return folds

@@ -15,7 +15,7 @@ from comp.errors import DataError
 from comp.metrics import macro_f1
 from comp.paths import Paths
 from comp.resampling import Estimate, GroupBootstrap
-from comp.submission import claim, newest_submission, read_submission
+from comp.submission import claim, newest_submission, part_of_classes, read_submission
 from pipelines.command import parser, run, say
 
 Bools = NDArray[np.bool_]
@@ -25,6 +25,8 @@ PART = "Part"  # public, private (both shifted as test sets are) or unshifted (d
 def score(competition_name: str, file: Path | None, labels_file: Path | None) -> None:
     """Print macro F1 of each part beside the best constant answer, and what the submission promised.
 
+    Of a submission that holds labels of a part of the classes, the same follows over these alone, which is what it promised.
+
     Raises:
         DataError: no labels, or labels of ids that the submission lacks.
     """
@@ -33,7 +35,22 @@ def score(competition_name: str, file: Path | None, labels_file: Path | None) ->
     ids, labels, parts = read_labels(labels_file or sealed_labels(competition, paths), competition)
     path = file or newest_submission(paths.submissions(), competition)
     decisions = decisions_of(path, ids, competition)
+    columns = part_of_classes(path, competition)
     say(f"{path}, macro F1 over {len(competition.labels)} classes\n")
+    found = say_parts(labels, decisions, parts)
+    if columns:
+        say(f"\nover the {len(columns)} classes whose labels it holds\n")
+        found = say_parts(labels[:, columns], decisions[:, columns], parts)
+    say("\nbest constant: all labels to all images, no other constant answer scores higher")
+    say("s.e.: bootstrap over images, too small where some look alike")
+    nested, truth = claim(path), found.get("unshifted")
+    if nested and truth:
+        gap = Estimate(nested.value - truth.value, float(np.hypot(nested.error, truth.error)))
+        say(f"nested score {nested.value:.4f} +- {nested.error:.4f}; minus unshifted: {gap.value:+.4f} +- {gap.error:.4f}")
+
+
+def say_parts(labels: Bools, decisions: Bools, parts: NDArray[np.str_]) -> dict[str, Estimate]:
+    """Print a line a part; returns the macro F1 of each."""
     say(f"{'part':<12}{'images':>8}{'macro F1':>10}{'s.e.':>8}{'best constant':>15}{'ratio':>7}")
     found = {}
     for part in sorted(set(parts)):
@@ -42,12 +59,7 @@ def score(competition_name: str, file: Path | None, labels_file: Path | None) ->
         constant = best_constant(true)
         ratio = found[part].value / constant if constant else np.nan
         say(f"{part:<12}{len(true):>8}{found[part].value:>10.4f}{found[part].error:>8.4f}{constant:>15.4f}{ratio:>7.2f}")
-    say("\nbest constant: all labels to all images, no other constant answer scores higher")
-    say("s.e.: bootstrap over images, too small where some look alike")
-    nested, truth = claim(path), found.get("unshifted")
-    if nested and truth:
-        gap = Estimate(nested.value - truth.value, float(np.hypot(nested.error, truth.error)))
-        say(f"nested score {nested.value:.4f} +- {nested.error:.4f}; minus unshifted: {gap.value:+.4f} +- {gap.error:.4f}")
+    return found
 
 
 def sealed_labels(competition: Competition, paths: Paths) -> Path:

@@ -10,7 +10,6 @@ from pipelines.command import parser, positive, run, say
 
 if TYPE_CHECKING:
     from comp.contribution import Contributions
-    from comp.members import Task
     from comp.proof import Proof
     from comp.resampling import Estimate
     from comp.rows import Rows
@@ -39,11 +38,11 @@ def main() -> None:
     from pipelines.stack_table import contribution_table, table
 
     recipe = load_recipe(config("stacks", options.stack))
-    task = load_task(options.competition)
-    inputs = read_inputs(task, [model for model in options.models if model], options.stack, recipe)
+    inputs = read_inputs(load_task(options.competition), [model for model in options.models if model], options.stack, recipe)
+    task = inputs.task
     in_folds = task.folds.fold != HOLDOUT
-    rows = inputs.rows(task, in_folds, recipe.features)
-    test = inputs.test_rows(task, recipe.features)
+    rows = inputs.rows(in_folds, recipe.features)
+    test = inputs.test_rows(recipe.features)
     if copies := len(test) - len(np.unique(test.groups)):
         say(f"{task.paths.test_duplicates()}: {copies} of {len(test)} test images copy others, and get mean predictions with them")
     models = "1 model" if len(inputs.models) == 1 else f"{len(inputs.models)} models"
@@ -55,7 +54,7 @@ def main() -> None:
     found = contributed(rows, proof, recipe, inputs, workers)
     if found:
         say(contribution_table(found, recipe) + "\n")
-    write(inputs, task, rows, test, proof, recipe, options.stack, found)
+    write(inputs, rows, test, proof, recipe, options.stack, found)
 
 
 def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", inputs: "Inputs", workers: int) -> "Contributions | None":
@@ -72,9 +71,7 @@ def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", inputs: "Inputs"
     return None
 
 
-def write(
-    inputs: "Inputs", task: "Task", rows: "Rows", test: "Rows", proof: "Proof", recipe: "Recipe", name: str, found: "Contributions | None"
-) -> None:
+def write(inputs: "Inputs", rows: "Rows", test: "Rows", proof: "Proof", recipe: "Recipe", name: str, found: "Contributions | None") -> None:
     """Decide about the test rows; write the submission, its explanation, and the stack's own predictions."""
     from dataclasses import replace
 
@@ -85,10 +82,11 @@ def write(
     from pipelines.stack_inputs import write_own_predictions
     from pipelines.stack_table import shift_lines
 
+    task = inputs.task
     blend = proof.stack.blended(test)
-    singles = [proof.stack.blended(inputs.test_rows(task, recipe.features, fold)) for fold in range(inputs.folds)]
+    singles = [proof.stack.blended(inputs.test_rows(recipe.features, fold)) for fold in range(inputs.folds)]
     shift = estimate(rows.blended(proof.chosen_blend), Rows.joined(singles))
-    for line in shift_lines(shift, task.competition.classes, corrected=recipe.shift):
+    for line in shift_lines(shift, task.classes.names, corrected=recipe.shift):
         say(line)
     stack = for_means(proof.stack, singles, blend)
     moved = replace(proof.stack, thresholds=shift.corrected(proof.stack.thresholds))
@@ -97,14 +95,25 @@ def write(
         moved_by = distance(proof.stack, stack)
         say(f"test predictions are means of {inputs.folds} folds, labelled ones of one: thresholds moved by {moved_by:.2f} on average")
     decisions, empty = deciding.decide(blend)
-    sidecar = explanation(inputs, task, proof, deciding, recipe, found) | {"stack": name, "filled": int(empty.sum())}
-    if held := score_holdout(inputs, task, stack, recipe):
+    sidecar = explanation(inputs, proof, deciding, recipe, found) | {"stack": name, "filled": int(empty.sum())}
+    if held := score_holdout(inputs, stack, recipe):
         sidecar["holdout"] = numbers(held)
     sidecar |= {"shift": shift_of_classes(task, shift), "curves": curves(task, proof)}
-    write_own_predictions(inputs, task, proof, recipe, name, blend)
-    labels = task.competition.labels.strings(decisions)
+    write_own_predictions(inputs, proof, recipe, name, blend)
+    if left := len(task.competition.classes) - len(task.classes):
+        sidecar["note"] = note_of_a_part(proof, len(task.classes), left)
+    labels = task.classes.strings(decisions)
     path = write_submission(task.paths.submissions(), name, task.test_ids, labels, task.competition, sidecar)
     say(f"{path}: {len(labels)} rows, {empty.sum()} of them empty and filled with their most likely class (highest above its threshold)")
+    if "note" in sidecar:
+        say(sidecar["note"])
+
+
+def note_of_a_part(proof: "Proof", classes: int, left: int) -> str:
+    """What to know of a submission that holds labels of some classes, where `left` more count 0 in the competition's score."""
+    whole = classes + left
+    expected = proof.nested.value * classes / whole
+    return f"labels of {classes} of {whole} classes only: over all {whole}, of which the other {left} count 0, expect {expected:.4f}"
 
 
 def for_means(stack: "Stack", singles: "list[Rows]", mean: "Rows") -> "Stack":
@@ -124,20 +133,20 @@ def distance(one: "Stack", other: "Stack") -> float:
     return float(np.abs(one.thresholds[finite] - other.thresholds[finite]).mean())
 
 
-def score_holdout(inputs: "Inputs", task: "Task", stack: "Stack", recipe: "Recipe") -> "Estimate | None":
+def score_holdout(inputs: "Inputs", stack: "Stack", recipe: "Recipe") -> "Estimate | None":
     """Macro F1 on the hold-out, which nothing was trained or tuned on; None where there is none or a member did not predict it."""
     import numpy as np
 
     from comp.folds import HOLDOUT
     from comp.resampling import GroupBootstrap
 
-    held = task.folds.fold == HOLDOUT
+    held = inputs.task.folds.fold == HOLDOUT
     if not held.any():
         return None
     if silent := [member.name for member in inputs.members if np.isnan(member.train[held]).any()]:
         say(f"hold-out not scored: {', '.join(silent)} did not predict its {held.sum()} rows")
         return None
-    rows = inputs.rows(task, held, recipe.features)
+    rows = inputs.rows(held, recipe.features)
     decisions, _ = stack.decide(stack.blended(rows))
     found = GroupBootstrap(rows.known_labels, rows.groups, recipe.bootstraps, recipe.seed).score(decisions).estimate
     say(f"hold-out, {len(rows)} rows: {found.value:.4f} +- {found.error:.4f}")

@@ -20,12 +20,13 @@ DIGITS = 5  # of what is drawn
 LONGEST = 20_000  # characters of a blend's fitted state that are written: weights are, trees are not
 
 
-def explanation(inputs: Inputs, task: Task, proof: Proof, stack: Stack, recipe: Recipe, found: Contributions | None) -> dict[str, Any]:
+def explanation(inputs: Inputs, proof: Proof, stack: Stack, recipe: Recipe, found: Contributions | None) -> dict[str, Any]:
     """What is written beside a submission that `stack` decided, the proven one or the same with its thresholds moved."""
-    chosen = proof.candidates[proof.chosen]
+    task, chosen = inputs.task, proof.candidates[proof.chosen]
     count = int((task.folds.fold != HOLDOUT).sum())
     return {
         "competition": task.competition.name,
+        "classes": list(task.classes.names),
         "candidate": {"blender": chosen.blender, "thresholds": chosen.rule},
         "nested": numbers(proof.nested),
         "in_sample": proof.in_sample,
@@ -106,7 +107,7 @@ def _members(found: Contributions) -> dict[str, Any]:
 
 def by_class(task: Task, values: list[Any]) -> dict[str, Any]:
     """Class name -> value; what is infinite, a class that is never predicted, becomes null."""
-    return {name: finite(value) for name, value in zip(task.competition.classes, values, strict=True)}
+    return {name: finite(value) for name, value in zip(task.classes.names, values, strict=True)}
 
 
 def finite(value: Any) -> Any:

@@ -1,8 +1,9 @@
 """What a stack is made from: the task, the models' predictions, and stacks among the models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,23 @@ from numpy.typing import NDArray
 from comp.competition import load_competition, read_test_ids, read_train
 from comp.errors import FoldError, PredictionError
 from comp.features import read_features
-from comp.members import Member, Task, is_stack, models_with_predictions, read_member, refuse_mixture, rows_of, test_rows_of, why_left_out
+from comp.members import (
+    BY_NAME,
+    Member,
+    Task,
+    classes_of,
+    classes_of_all,
+    is_stack,
+    models_with_predictions,
+    read_member,
+    refuse_mixture,
+    rows_of,
+    test_rows_of,
+    why_left_out,
+)
 from comp.nest import SubStack
 from comp.paths import Paths
+from comp.predictions import data_fingerprint
 from comp.proof import Proof
 from comp.rows import Rows
 from comp.stack_files import read_substack, write_stack
@@ -29,44 +44,46 @@ class Inputs:
     """The models of a stack.
 
     Attributes:
+        task: narrowed to the classes that all of them predict.
         models: what is blended, by name, stacks among them.
         members: predictions of the models, and of those that only stacks among them blend.
         substacks: the stacks among the models.
     """
 
+    task: Task
     models: tuple[str, ...]
     members: tuple[Member, ...]
     substacks: tuple[SubStack, ...]
 
-    def rows(self, task: Task, some: NDArray[np.bool_], features: Sequence[Path]) -> Rows:
+    def rows(self, some: NDArray[np.bool_], features: Sequence[Path]) -> Rows:
         """The train rows that the mask `some` (N,) picks, with labels."""
-        rows = rows_of(self.members, task, some)
-        return _with_features(rows, task, np.array(task.folds.ids)[some].tolist(), features)
+        rows = rows_of(self.members, self.task, some)
+        return _with_features(rows, self.task, np.array(self.task.folds.ids)[some].tolist(), features)
 
     @property
     def folds(self) -> int:
         """How many networks the test predictions are means of; 1 where all models were trained elsewhere."""
         return max(len(member.test_by_fold) for member in self.members)
 
-    def test_rows(self, task: Task, features: Sequence[Path], fold: int | None = None) -> Rows:
+    def test_rows(self, features: Sequence[Path], fold: int | None = None) -> Rows:
         """The test rows in the order of the sample submission; near-duplicates get their mean probabilities.
 
         Args:
             fold: as the networks of this fold alone see them, not as the mean over folds.
         """
-        component = test_duplicates(task.paths, task.test_ids)
-        rows = replace(test_rows_of(self.members, task, fold), groups=component)
-        return _with_features(averaged(rows, component), task, task.test_ids, features)
+        component = test_duplicates(self.task.paths, self.task.test_ids)
+        rows = replace(test_rows_of(self.members, self.task, fold), groups=component)
+        return _with_features(averaged(rows, component), self.task, self.task.test_ids, features)
 
 
-def write_own_predictions(inputs: Inputs, task: Task, proof: Proof, recipe: Recipe, name: str, test: Rows) -> None:
+def write_own_predictions(inputs: Inputs, proof: Proof, recipe: Recipe, name: str, test: Rows) -> None:
     """What the stack predicts, as a model of other stacks.
 
     Args:
         test: the blended test rows.
     """
     files = {member.name: member.files for member in inputs.members} | {each.name: {} for each in inputs.substacks}
-    write_stack(task, name, recipe, {model: files[model] for model in inputs.models}, proof.blend, test.logits[0])
+    write_stack(inputs.task, name, recipe, {model: files[model] for model in inputs.models}, proof.blend, test.logits[0])
 
 
 def _with_features(rows: Rows, task: Task, ids: Sequence[str], features: Sequence[Path]) -> Rows:
@@ -91,14 +108,18 @@ def load_task(name: str) -> Task:
     ids, labels = read_train(competition, paths)
     order = sorted(range(len(ids)), key=ids.__getitem__)
     folds = folds.in_order([ids[row] for row in order])
-    return Task(competition, paths, folds, labels[order], read_test_ids(competition, paths))
+    data = data_fingerprint(ids, labels)
+    return Task(competition, paths, folds, competition.labels, labels[order], read_test_ids(competition, paths), data)
 
 
 def read_inputs(task: Task, asked: list[str], stack: str, recipe: Recipe) -> Inputs:
     """The models asked for, else all complete ones; a stack among them is refitted, so that its models are read too.
 
+    Where one of them predicts a part of the classes, all are narrowed to that part, which is said.
+
     Raises:
-        PredictionError: a file is not what it should be; says how to leave out a model that was not asked for.
+        PredictionError: a file is not what it should be; says how to leave out a model that was not asked for. Or the models share
+            no such part, or the recipe numbers the classes of the whole.
     """
     if stack in asked:
         raise PredictionError(
@@ -128,14 +149,46 @@ def read_inputs(task: Task, asked: list[str], stack: str, recipe: Recipe) -> Inp
             others = " ".join(other for other in models if other != model)
             leave = f'; or leave it out: make stack COMP={task.competition.name} MODELS="{others}"' if others and not asked else ""
             raise PredictionError(error.what, error.then + leave) from None
-    return Inputs(tuple(models), tuple(members), substacks)
+    recipes = {stack: recipe} | {each.name: each.recipe for each in substacks}
+    return on_shared_classes(Inputs(task, tuple(models), tuple(members), substacks), recipes)
+
+
+def on_shared_classes(inputs: Inputs, recipes: Mapping[str, Recipe]) -> Inputs:
+    """Everything narrowed to the classes that all models predict; says which, where these are not all.
+
+    Args:
+        recipes: those of the stack and of the stacks among its models, by name.
+
+    Raises:
+        PredictionError: the models share no such classes, or a recipe numbers the classes of the whole competition.
+    """
+    task = inputs.task
+    predicted = {each.name: classes_of(task, each.name) for each in inputs.substacks}
+    predicted |= {member.name: member.classes for member in inputs.members}
+    shared = classes_of_all(predicted)
+    if shared == task.classes.names:
+        return inputs
+    least = next(model for model, classes in predicted.items() if classes == shared)
+    part = f"{len(shared)} of {len(task.classes)} classes"
+    for name, recipe in recipes.items():
+        if any(map(numbers_classes, recipe.thresholds)):
+            what = f"the stack {name} gives `ratios` by the numbers of all classes, and {least} predicts {part}"
+            raise PredictionError(what, f"leave them out of configs/stacks/{name}.yaml, or {least} out of MODELS")
+    say(f"working on {part}, all that {least} predicts: {', '.join(shared)}")
+    return replace(inputs, task=task.narrowed(shared), members=tuple(member.narrowed(shared) for member in inputs.members))
+
+
+def numbers_classes(rule: Mapping[str, Any]) -> bool:
+    """Whether a threshold rule, or one inside it, gives something by the number of the class."""
+    inner = [*rule.get("of", ()), *filter(None, [rule.get("own")])]
+    return bool(rule.get("ratios")) or any(map(numbers_classes, inner))
 
 
 def choose_models(task: Task, asked: list[str]) -> list[str]:
     """The models asked for, else all complete ones; says which are left out, and why.
 
     Raises:
-        PredictionError: there is no complete model.
+        PredictionError: there is no complete model of all classes.
     """
     if asked:
         return sorted(set(asked))
@@ -145,6 +198,10 @@ def choose_models(task: Task, asked: list[str]) -> list[str]:
             say(f"left out: {model}, {reason}")
     complete = [model for model, reason in missing.items() if not reason]
     if not complete:
+        partial = [model for model, reason in missing.items() if reason and reason.then == BY_NAME and not is_stack(task, model)]
+        if partial:
+            what = f"{task.paths.oof()} holds no complete model of all {len(task.classes)} classes"
+            raise PredictionError(what, f'ask by name: make stack COMP={task.competition.name} MODELS="{" ".join(partial)}"')
         then = f"make model COMP={task.competition.name} MODEL=densenet121, or bring predictions with make import"
         raise PredictionError(f"{task.paths.oof()} holds no complete model", then)
     return complete

@@ -11,7 +11,7 @@ from pathlib import Path
 from comp.competition import Competition, load_competition, read_test_ids
 from comp.errors import SubmissionError
 from comp.paths import Paths
-from comp.submission import check_submission, claim, newest_submission, read_sidecar
+from comp.submission import check_submission, claim, newest_submission, part_of_classes, read_sidecar
 from pipelines.command import parser, run, say
 from pipelines.kaggle_client import as_typed, client, missing_credentials, reason
 
@@ -35,7 +35,7 @@ def submit(competition_name: str, file: Path | None, message: str | None) -> Non
     say(check_submission(path, competition, read_test_ids(competition, paths)).text())
     if note := read_sidecar(path).get("note"):
         say(f"note: {note}")
-    message = message or default_message(path)
+    message = message or default_message(path, competition)
     arguments = ["competitions", "submit", "-c", competition.slug, "-f", str(path), "-m", message]
     program = client()
     say(shlex.join([as_typed(program), *arguments]))
@@ -46,10 +46,11 @@ def submit(competition_name: str, file: Path | None, message: str | None) -> Non
     say(f"its score will appear at {_page(competition)}, or type: {as_typed(program)} competitions submissions -c {competition.slug}")
 
 
-def default_message(path: Path) -> str:
+def default_message(path: Path, competition: Competition) -> str:
     """The submission's name, which starts with its stack's, and its claim: "mean-1a2b3c4d, nested macro F1 0.4123 +- 0.0100"."""
-    nested = claim(path)
-    return path.stem + (f", nested macro F1 {nested.value:.4f} +- {nested.error:.4f}" if nested else "")
+    nested, columns = claim(path), part_of_classes(path, competition)
+    over = f" over {len(columns)} of {len(competition.classes)} classes" if columns else ""
+    return path.stem + (f", nested macro F1 {nested.value:.4f} +- {nested.error:.4f}{over}" if nested else "")
 
 
 def refuse_failure(ended: subprocess.CompletedProcess[str], competition: Competition, path: Path) -> None:

@@ -30,8 +30,6 @@ from pipelines.command import say
 from pipelines.data import ensure_data
 from pipelines.folds import ensure_folds
 
-CHECKPOINT = "checkpoint"
-
 
 @dataclass(frozen=True)
 class Request:
@@ -112,11 +110,13 @@ def columns_of(competition: Competition, experiment: Experiment, labels: NDArray
     """The classes that the experiment predicts, as columns of `labels` (N, C), in the competition's order.
 
     Raises:
-        ConfigError: a class that the competition does not have.
+        ConfigError: a class that the competition does not have, or a list of none.
     """
     if experiment.labels is None:
         return list(range(len(competition.classes)))
     try:
+        if not experiment.labels:
+            raise ConfigError("the list is empty", "name some classes, or leave `labels` out for all of them")
         if isinstance(experiment.labels, Top):
             return competition.labels.most_frequent(labels, experiment.labels.top)
         return sorted(set(competition.labels.columns(experiment.labels)))
@@ -129,7 +129,8 @@ def train_fold(request: Request, slot: int = 0) -> None:
     competition, experiment, paths = request.load()
     folder = paths.run(request.model, request.fold)
     with lock(folder / "lock", f"training of {request.name}"):
-        for written in (folder / CHECKPOINT, *files_of(paths, request)):
+        checkpoint = checkpoint_of(paths, request, experiment)
+        for written in (checkpoint, *files_of(paths, request)):
             remove_leftovers(written)
         ids, labels = read_train(competition, paths)
         test_ids = read_test_ids(competition, paths)
@@ -137,7 +138,7 @@ def train_fold(request: Request, slot: int = 0) -> None:
         table = Table(ids, labels, test_ids, folds)
         source = trainer_of(experiment).first_weights(experiment)
         if is_complete(paths, request, experiment, table, source):
-            (folder / CHECKPOINT).unlink(missing_ok=True)
+            checkpoint.unlink(missing_ok=True)
             say(f"{request.name}: complete, nothing to do")
         else:
             train_and_predict(request, table, source, slot)
@@ -163,6 +164,11 @@ def files_of(paths: Paths, request: Request) -> list[Path]:
     return [path(request.model, request.fold) for path in kinds]
 
 
+def checkpoint_of(paths: Paths, request: Request, experiment: Experiment) -> Path:
+    """Each trainer has a form of its own."""
+    return paths.run(request.model, request.fold) / f"checkpoint.{experiment.trainer}"
+
+
 def train_and_predict(request: Request, table: Table, source: str, slot: int) -> None:
     """Train one fold from where its checkpoint stands, and write its predictions; the held-out fold's own come last."""
     from comp.trainers.fold import FoldData, Run
@@ -178,7 +184,7 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
     labels = table.labels[:, columns]
     number = table.folds.fold
     identity = table.identity(experiment)
-    checkpoint = paths.run(request.model, fold) / CHECKPOINT
+    checkpoint = checkpoint_of(paths, request, experiment)
     run = Run(fold, device, checkpoint, hash_of([identity, fold, precision, source]), source, request.checkpoint_minutes, slot)
     in_training = np.flatnonzero((number != fold) & (number != HOLDOUT))
     trained = trainer.train(experiment, FoldData(train_images.images, labels, in_training, planes_of(competition, experiment)), run)

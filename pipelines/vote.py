@@ -82,11 +82,13 @@ def read_votes(path: Path, competition: "Competition", test_ids: tuple[str, ...]
     Raises:
         SubmissionError: it is not valid, or an overlay, whose labels are not all predicted.
     """
-    from comp.submission import check_submission, read_submission
+    from comp.submission import check_submission, part_of_classes, read_submission
     from pipelines.overlay import refuse_overlay
 
     refuse_overlay(path, "vote over the submission that it was laid over, then lay the labels over the vote")
     check_submission(path, competition, test_ids)
+    if columns := part_of_classes(path, competition):
+        say(f"{path} holds labels of {len(columns)} of {len(competition.classes)} classes, and votes against all others")
     ids, decisions = read_submission(path, competition)
     row = {image_id: number for number, image_id in enumerate(ids)}
     return decisions[[row[image_id] for image_id in test_ids]]

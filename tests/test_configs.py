@@ -6,6 +6,7 @@ from comp import parts
 from comp.competition import load_competition
 from comp.experiment import load_experiment
 from comp.models.backbone import refuse_unknown_backbone
+from comp.models.keras_networks import ALL_CNN, find_application
 from comp.schema import parse, read_yaml
 from comp.stacking import Recipe
 from tests.conftest import REPOSITORY
@@ -18,7 +19,7 @@ FIRST_LINE = {"models": "# make model MODEL=", "competitions": "# make ", "stack
 
 def test_the_promised_configs_are_there():
     assert {"densenet121", "resnet34", "resnet50", "efficientnet-lite0"} <= set(MODELS)
-    assert {"hpa", "practice"} <= set(COMPETITIONS)
+    assert {"hpa", "practice", "article"} <= set(COMPETITIONS)
     assert STACKS
 
 
@@ -32,9 +33,21 @@ def test_every_config_opens_with_its_command(kind):
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_fits_every_competition(model, competition):
     experiment = load_experiment(model, load_competition(competition, REPOSITORY), root=REPOSITORY)
-    refuse_unknown_backbone(experiment)
-    for kind, spec in (("losses", experiment.loss), ("samplers", experiment.sampler), ("augmentations", experiment.augmentation)):
-        assert parts.build(kind, spec)
+    if experiment.trainer == "torch":
+        refuse_unknown_backbone(experiment)
+    elif experiment.backbone != ALL_CNN:
+        assert find_application(experiment)
+    for kind, key in experiment.parts.items():
+        assert parts.build(kind, getattr(experiment, key))
+    if experiment.rare:
+        assert parts.build("augmentations", experiment.rare.augmentation)
+
+
+def test_practice_trains_every_network_at_a_size_that_it_can_take():
+    practice = load_competition("practice", REPOSITORY)
+    sizes = {model: load_experiment(model, practice, root=REPOSITORY).size for model in MODELS}
+    assert max(sizes.values()) <= practice.practice["size"]
+    assert min(sizes["keras-inceptionresnetv2"], sizes["inceptionresnetv2"]) >= 75
 
 
 @pytest.mark.parametrize("path", STACKS, ids=lambda path: path.stem)

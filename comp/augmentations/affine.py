@@ -28,7 +28,7 @@ def build(
             matrix = np.column_stack([linear, centre - linear @ centre + (right, down)])
             warped = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
             factors, powers = np.exp(generator.uniform(-1, 1, (2, channels)) * [[gain], [gamma]])
-            table = np.clip(255 * factors * ramp[:, None] ** powers, 0, 255).astype(np.uint8)
+            table = np.clip(np.rint(255 * factors * ramp[:, None] ** powers), 0, 255).astype(np.uint8)
             changed[row] = cv2.LUT(warped.reshape(image.shape), table[None]).reshape(image.shape)  # OpenCV drops a single channel
         return changed
 

@@ -5,16 +5,18 @@ from numpy.typing import NDArray
 
 
 def copies(labels: NDArray[np.bool_], below: int, target: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Rows of `labels` (N, C) to add, so that each label with fewer than `below` images has `target` of them with its copies.
+    """Rows of `labels` (N, C) to add, ascending, so that each label with fewer than `below` images has `target` of them with its copies.
 
-    From the rarest label on; a label's images are copied in turn, in random order, and count for all their labels. Labels without an
-    image stay without.
+    From the rarest label on. A copy counts for all labels of its image. Of a label's images, the one copied least often is copied
+    next; among equals the one whose labels have the fewest images so far in sum, which adds least to the sum of squares of the label
+    counts; then chance decides. Labels without an image stay without.
     """
-    count = labels.sum(axis=0)
+    count, times = labels.sum(axis=0), np.zeros(len(labels), np.int64)
     rare = [column for column in np.argsort(count, kind="stable") if 0 < count[column] < below]
-    added: list[int] = []
     for column in rare:
         rows = generator.permutation(np.flatnonzero(labels[:, column]))
-        lacking = max(target - int(count[column] + labels[added, column].sum()), 0)
-        added += np.resize(rows, lacking).tolist()
-    return np.array(added, np.int64)
+        while count[column] < target:
+            row = rows[np.lexsort((labels[rows] @ count, times[rows]))[0]]
+            times[row] += 1
+            count += labels[row]
+    return np.repeat(np.arange(len(labels)), times)

@@ -1,5 +1,7 @@
 """Any timm backbone as a classifier of stained images: a stem for 1, 3 or 4 channels, normalisation inside."""
 
+from bisect import bisect_left
+from functools import cache
 from typing import Any
 
 import timm
@@ -8,7 +10,10 @@ from torch import Tensor, nn
 
 from comp.errors import ConfigError
 from comp.experiment import TorchExperiment
+from comp.models import allcnn as allcnn  # which timm knows by its import
 from comp.models.weights import pretrained_options
+
+STEP = 32  # pixels: the size of the patches and strides of most networks divides it
 
 
 class Classifier(nn.Module):
@@ -43,18 +48,41 @@ def refuse_unknown_backbone(experiment: TorchExperiment) -> None:
 
 
 def refuse_size(experiment: TorchExperiment, planes: int) -> None:
-    """Raise ConfigError if the backbone cannot take images of the experiment's size: tried without numbers, on the meta device."""
-    known = timm.get_pretrained_cfg(experiment.backbone)
-    options: dict[str, Any] = {"img_size": experiment.size} if known and known.fixed_input_size else {}
+    """Raise ConfigError, with a size that fits, if the backbone cannot take images of the experiment's size."""
+    backbone, size = experiment.backbone, experiment.size
+
+    def fits(tried: int) -> bool:
+        return _refusal(backbone, tried, planes) is None
+
+    if fits(size):
+        return
+    reason, first = _refusal(backbone, size, planes), size - size % STEP + STEP
+    larger = next(filter(fits, range(first, first + 8 * STEP, STEP)), None)
+    if larger and not _size_options(backbone, size):
+        untried = range(max(size, larger - STEP) + 1, larger)
+        reason = f"it needs at least {untried.start + bisect_left(untried, True, key=fits)} px"
+    what = f"{backbone} cannot take images of {size} px with {planes} planes ({reason})"
+    raise ConfigError(what, f'try SET="size={larger}"' if larger else "choose another backbone, or other channels")
+
+
+@cache
+def _refusal(backbone: str, size: int, planes: int) -> str | None:
+    """Why a network cannot take images of that size, if so: it is tried without numbers, on the meta device."""
     try:
         with torch.device("meta"), torch.inference_mode():
-            backbone = timm.create_model(experiment.backbone, in_chans=planes, num_classes=1, **options).eval()
-            backbone(torch.empty(1, planes, experiment.size, experiment.size))
+            network = timm.create_model(backbone, in_chans=planes, num_classes=1, **_size_options(backbone, size)).eval()
+            network(torch.empty(1, planes, size, size))
     except NotImplementedError:
-        pass  # it needs numbers to be tried
+        return None  # it needs numbers to be tried
     except (RuntimeError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConfigError(f"{experiment.backbone} cannot take images of {experiment.size} px ({reason})", 'try SET="size=128"') from None
+        return " ".join(str(error).split())[:120]
+    return None
+
+
+def _size_options(backbone: str, size: int) -> dict[str, Any]:
+    """What `timm.create_model` must know of the images' size: transformers are built for one."""
+    known = timm.get_pretrained_cfg(backbone)
+    return {"img_size": size} if known and known.fixed_input_size else {}
 
 
 def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> Classifier:
@@ -69,9 +97,7 @@ def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, dev
     """
     refuse_unknown_backbone(experiment)
     options = pretrained_options(experiment.weights, experiment.backbone, source)
-    known = timm.get_pretrained_cfg(experiment.backbone)
-    if known and known.fixed_input_size:
-        options["img_size"] = experiment.size  # transformers are built for one size
+    options |= _size_options(experiment.backbone, experiment.size)
     try:
         backbone = timm.create_model(
             experiment.backbone, in_chans=len(mean), num_classes=len(prior), drop_rate=experiment.dropout, **options

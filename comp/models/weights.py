@@ -3,8 +3,6 @@
 import importlib.util
 import os
 import pickle
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from timm.models import load_state_dict
 
 from comp.errors import ConfigError
 from comp.files import hash_file
+from comp.models.sources import given_file, reachable
 
 PACKAGE = "package:"
 PATTERNS = ("*.pth", "*.pt", "*.safetensors")
@@ -53,10 +52,7 @@ def pretrained_options(weights: str, backbone: str, source: str) -> dict[str, An
 def _file(weights: str) -> Path:
     """The file given, or the one weights file inside the Python package given."""
     if not weights.startswith(PACKAGE):
-        file = Path(weights).expanduser()
-        if not file.is_file():
-            raise ConfigError(f"weights: there is no file {file}", "give a .pth or .safetensors file, timm, scratch or package:<module>")
-        return file
+        return given_file(weights, "a .pth or .safetensors file, timm, scratch or package:<module>")
     module = weights.removeprefix(PACKAGE)
     found = importlib.util.find_spec(module)
     files = [file for pattern in PATTERNS for file in Path(found.origin).parent.rglob(pattern)] if found and found.origin else []
@@ -89,14 +85,7 @@ def _in_cache(backbone: str) -> bool:
     return any(isinstance(try_to_load_from_cache(pretrained.hf_hub_id, name), str) for name in files)
 
 
-def _hub_reachable(seconds: float = 3.0) -> bool:
-    """Whether a download can work at all: the hub's client would retry for most of a minute before it says so."""
+def _hub_reachable() -> bool:
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false"):
         return False
-    try:
-        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=seconds).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+    return reachable(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))

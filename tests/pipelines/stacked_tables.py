@@ -74,6 +74,14 @@ class Tables:
         found = read_predictions(self.file(model, name))
         Predictions(found.ids, found.fold, found.logits, found.provenance.model_copy(update=provenance)).write(self.file(model, name))
 
+    def restrict(self, model, names, file="*"):
+        """Write files of a model again as of one that was trained on these of its classes."""
+        for path in self.file(model, "any").parent.glob(f"{file}.parquet"):
+            found = read_predictions(path)
+            columns = [found.provenance.classes.index(name) for name in names]
+            made = found.provenance.model_copy(update={"classes": tuple(names)})
+            Predictions(found.ids, found.fold, found.logits[:, columns], made).write(path)
+
     def drop_row(self, model, name):
         found = read_predictions(self.file(model, name))
         Predictions(found.ids[1:], found.fold[1:], found.logits[1:], found.provenance).write(self.file(model, name))

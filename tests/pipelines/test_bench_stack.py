@@ -200,7 +200,7 @@ def test_a_drawn_competition_is_read_back_whole(rows, tmp_path):
     write_competition(tmp_path, rows)
     with contextlib.chdir(tmp_path):
         task = load_task(NAME)
-        found = read_inputs(task, [], "default", load_recipe(config("stacks", "default"))).rows(task, task.folds.fold != HOLDOUT, ())
+        found = read_inputs(task, [], "default", load_recipe(config("stacks", "default"))).rows(task.folds.fold != HOLDOUT, ())
     np.testing.assert_array_equal(found.logits, rows.logits)
     np.testing.assert_array_equal(found.known_labels, rows.known_labels)
     np.testing.assert_array_equal(found.folds, rows.folds)

@@ -1,4 +1,4 @@
-"""`make folds` lists near-duplicates among the train and among the test images, and lives without the latter."""
+"""`make folds` keeps a hold-out, lists near-duplicates among the train and among the test images, and lives without the latter."""
 
 import shutil
 
@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from comp import twins
+from comp.folds import Folds
 from comp.paths import Paths
+from comp.predictions import read_predictions
 from tests.conftest import CHANNELS
 
 TEST_IDS = [f"image-{number:02d}" for number in range(36, 42)]
@@ -94,3 +96,73 @@ def test_competitions_that_want_no_near_duplicates_get_no_list(blobs):
     assert ended.returncode == 0, ended.stderr
     assert "near-duplicates" not in ended.stdout
     assert not table(blobs).exists()
+
+
+def share_of(project, number):
+    """The images of the tiny competition's map whose fold this is, with the class counts of all images and of these."""
+    train = pd.read_csv(project.root / "data/tiny/train.csv", dtype=str, keep_default_na=False)
+    table = pd.read_csv(project.root / "oof/tiny/folds.csv").set_index("id").loc[train["Id"]]
+    labels = np.array([[str(label) in target.split() for label in range(3)] for target in train["Target"]])
+    return table[table["fold"] == number], labels.sum(axis=0), labels[table["fold"] == number].sum(axis=0)
+
+
+def test_a_hold_out_is_its_share_of_whole_groups_with_its_share_of_every_label(blobs):
+    ended = folds(blobs, "--holdout", "0.25")
+    assert ended.returncode == 0, ended.stderr
+    assert "making oof/tiny/folds.csv: 3 folds of 36 images, 0.25 of them kept as hold-out" in ended.stdout
+    held, everywhere, in_it = share_of(blobs, -1)
+    assert len(held) == 9
+    assert (abs(in_it - 0.25 * everywhere) <= 2).all()
+    every = pd.read_csv(blobs.root / "oof/tiny/folds.csv")
+    assert set(every.loc[every["fold"] != -1, "group"]).isdisjoint(held["group"])
+    assert set(every["fold"]) == {-1, 0, 1, 2}
+    header, *lines = [line.split() for line in ended.stdout.splitlines() if line.startswith(("class", "round", "bright", "striped"))]
+    assert header[-3:] == ["hold-out", "off", "by"]
+    assert [int(line[-2]) for line in lines] == in_it.tolist()
+
+
+def test_a_hold_out_changes_the_fingerprint_and_stands_over_the_yaml(blobs):
+    path = blobs.root / "configs/competitions/tiny.yaml"
+    path.write_text(path.read_text().replace("count: 3", "count: 3, holdout: 0.25"))
+    found = {}
+    for share in (None, "0", "0.5"):
+        assert folds(blobs, *(("--holdout", share) if share else ())).returncode == 0
+        found[share] = (len(share_of(blobs, -1)[0]), Folds.read(blobs.root / "oof/tiny/folds.csv").fingerprint)
+        (blobs.root / "oof/tiny/folds.csv").unlink()
+    assert [held for held, _ in found.values()] == [9, 0, 18]
+    assert len({fingerprint for _, fingerprint in found.values()}) == 3
+
+
+def test_a_fold_trained_beside_a_hold_out_predicts_it(project):
+    assert folds(project, "--holdout", "0.25").returncode == 0
+    before = (project.root / "oof/tiny/folds.csv").read_bytes()
+    ended = project.call("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0")
+    assert ended.returncode == 0, ended.stderr
+    held, own = (read_predictions(project.root / f"oof/tiny/tiny/{name}-0.parquet") for name in ("holdout", "fold"))
+    assert set(held.ids) == set(share_of(project, -1)[0].index)
+    assert set(own.ids) == set(share_of(project, 0)[0].index)
+    assert (held.fold == -1).all()
+    assert held.provenance.folds == Folds.read(project.root / "oof/tiny/folds.csv").fingerprint
+    assert "exists and stays" in folds(project).stdout
+    assert (project.root / "oof/tiny/folds.csv").read_bytes() == before
+
+
+def test_a_map_that_exists_gets_no_hold_out(blobs):
+    assert folds(blobs).returncode == 0
+    before = (blobs.root / "oof/tiny/folds.csv").read_bytes()
+    line = blobs.refused(folds(blobs, "--holdout", "0.25"))
+    assert line == "error: oof/tiny/folds.csv exists: remove it (and predictions made with it) to take another fold map"
+    assert (blobs.root / "oof/tiny/folds.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1", "nan", "tenth", "1e9"])
+def test_a_hold_out_that_is_no_share_is_refused_before_any_work(project, share):
+    line = project.refused(folds(project, f"--holdout={share}"))
+    assert line.startswith(f"error: the hold-out is '{share}': give the share of the images")
+    assert not (project.root / "data/tiny.cache").exists()
+
+
+def test_a_hold_out_that_no_group_fits_or_that_a_given_map_has_is_refused(project):
+    assert "no group is small enough for a hold-out of 0.001" in project.refused(folds(project, "--holdout", "0.001"))
+    assert "leave out HOLDOUT, or FILE" in project.refused(folds(project, "--holdout", "0.1", "--file", "mine.csv"))
+    assert not (project.root / "oof/tiny/folds.csv").exists()

@@ -122,7 +122,7 @@ def truncated(tables):
         (other_folds, "fair/fold-1.parquet was made with another fold map.*make fold-1 COMP=tables MODEL=fair"),
         (other_train_table, "fair/test-1.parquet was made with another train table"),
         (other_classes, "fair/fold-3.parquet has the class 'dotted' where the competition has 'striped'"),
-        (a_class_too_few, "fair/test-3.parquet has 3 classes, not 4"),
+        (a_class_too_few, "fair/test-3.parquet has 3 classes and fold-0.parquet 4, only one of them 'absent'"),
         (not_a_number, "fair/fold-0.parquet: .* hold nan for id image-.*'bright'"),
         (not_a_number_in_test, "fair/test-2.parquet: .* hold nan for id image-.*'bright'.*make fold-2 COMP=tables MODEL=fair"),
         (a_test_id_too_few, "fair/test-2.parquet: .* lack id image-.*1 missing"),

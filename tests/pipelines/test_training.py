@@ -31,7 +31,7 @@ def test_one_fold_makes_what_is_missing_and_writes_the_contract(project):
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     assert out_of_fold.provenance.classes == ("round", "bright", "striped")
     assert json.loads((folder / "run-0.json").read_text())["loss_by_epoch"]
-    assert not (project.root / "runs/tiny/tiny/fold-0/checkpoint").exists()
+    assert not (project.root / "runs/tiny/tiny/fold-0/checkpoint.torch").exists()
 
     again = fold(project)
     assert "tiny fold 0: complete, nothing to do" in again.stdout
@@ -58,7 +58,7 @@ import comp.trainers.torch_trainer  # once, before the processes that are killed
 
 request = Request("tiny", "tiny", 0, "train.epochs=40", checkpoint_minutes=0)
 prepare([request])
-checkpoint, generator = Path("runs/tiny/tiny/fold-0/checkpoint"), random.Random(0)
+checkpoint, generator = Path("runs/tiny/tiny/fold-0/checkpoint.torch"), random.Random(0)
 for kill in range(11):
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     child = os.fork()
@@ -126,12 +126,18 @@ def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
     [
         (("--model", "tiny", "--fold", "3"), "there is no fold 3: type make fold-0 to make fold-2"),
         (("--model", "tiny", "--fold", "-1"), "there is no fold -1: type make fold-0 to make fold-2"),
-        (("--model", "net", "--fold", "0"), "there is no configs/models/net.yaml: choose one of: densenet121"),
+        (("--model", "net", "--fold", "0"), "there is no configs/models/net.yaml: choose one of: allcnn, densenet121"),
         (("--model", "tiny", "--fold", "0", "--set", "backbone=resnet35"), "timm has no backbone 'resnet35': near it: "),
         (("--model", "tiny", "--fold", "0", "--set", "train.epoch=2"), "unknown key 'train.epoch': did you mean 'epochs'?"),
         (("--model", "tiny", "--fold", "0", "--set", "channels=[red,ultraviolet]"), "there is no channel 'ultraviolet'"),
         (("--model", "tiny", "--fold", "0", "--set", "loss.name=fokal"), "losses: there is no 'fokal'"),
         (("--model", "tiny", "--fold", "0", "--set", "weights=nowhere.pth"), "there is no file nowhere.pth"),
+        (("--model", "tiny", "--fold", "0", "--set", "channels.name=infrared"), "channels: there is no 'infrared': choose one of: grey, "),
+        (("--model", "tiny", "--fold", "0", "--set", "channels.name=grey channels.factor=2"), "channels.grey: unknown option 'factor'"),
+        (
+            ("--model", "inceptionresnetv2", "--fold", "0", "--set", "size=74 weights=scratch"),
+            'inception_resnet_v2 cannot take images of 74 px with 4 planes (it needs at least 75 px): try SET="size=96"',
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(project, arguments, message):
@@ -217,4 +223,10 @@ def is_there(group):
 def test_one_channel_or_three_train_as_well(project):
     for channels in ("[green]", "[red,green,blue]"):
         ended = fold(project, 0, "tiny", "--set", f"channels={channels}")
+        assert ended.returncode == 0, ended.stderr
+
+
+def test_every_channel_recipe_trains(project):
+    for recipe in ("rgb", "grey", "weakened", "strengthened"):
+        ended = fold(project, 0, "tiny", "--set", f"channels.name={recipe} train.epochs=1")
         assert ended.returncode == 0, ended.stderr

@@ -2,15 +2,31 @@
 
 import re
 import shutil
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 from comp.competition import load_competition
 from comp.errors import PredictionError
-from comp.members import Task, is_hard, is_stack, models_with_predictions, read_member, refuse_mixture, what_is_missing, why_left_out
+from comp.labels import LabelSpace
+from comp.members import (
+    Task,
+    classes_of,
+    classes_of_all,
+    is_hard,
+    is_stack,
+    models_with_predictions,
+    read_labels_elsewhere,
+    read_member,
+    refuse_mixture,
+    rows_of,
+    what_is_missing,
+    why_left_out,
+)
+from comp.members import test_rows_of as rows_of_test  # under its own name, pytest would take it for a test
 from comp.paths import Paths
-from comp.predictions import Predictions, Provenance, read_predictions
+from comp.predictions import Predictions, Provenance, data_fingerprint, read_predictions
 from tests.pipelines.stacked_tables import CLASSES, TRAIN, Tables
 
 
@@ -24,7 +40,9 @@ def task(tables):
     order = sorted(range(TRAIN), key=tables.train_ids.__getitem__)
     folds = tables.folds.in_order([tables.train_ids[row] for row in order])
     competition = load_competition("tables", tables.root)
-    return Task(competition, Paths("tables", tables.root), folds, tables.truth[:TRAIN][order], tables.test_ids)
+    labels = tables.truth[:TRAIN][order]
+    data = data_fingerprint(folds.ids, labels)
+    return Task(competition, Paths("tables", tables.root), folds, competition.labels, labels, tables.test_ids, data)
 
 
 def write_stack(task, name="ours", train=True, test=True, **changes):
@@ -88,6 +106,7 @@ def test_equal_stacks_are_equal_bytes_and_recipes_tell_them_apart(task):
         ({"folds": "1" * 16}, "ours/stack.parquet was made with another fold map .*make stack COMP=tables STACK=ours"),
         ({"data": "1" * 16}, "ours/stack.parquet was made with another train table"),
         ({"classes": ("round", "bright", "dotted", "absent")}, "has the class 'dotted' where the competition has 'striped'"),
+        ({"classes": ("round", "round", "striped", "absent")}, "has the class 'round' where the competition has 'bright'"),
         ({"model": "theirs"}, "was made as model theirs, not ours"),
         ({"kind": "imported"}, "was made as kind imported, not stack"),
     ],
@@ -141,3 +160,93 @@ def test_the_hold_out_of_models_trained_here_is_the_mean_of_its_files(task, tabl
     np.testing.assert_allclose(member.train[task.folds.fold == -1], np.mean(parts, axis=0), rtol=1e-6)
     shutil.rmtree(task.paths.model("good"))
     assert re.search(r"there is no .*good/fold-0.parquet: make fold-0 COMP=tables MODEL=good", refusal(task, "good"))
+
+
+PART = ("round", "striped")
+
+
+def test_a_model_of_a_part_of_the_classes_joins_by_name_alone(task, tables):
+    tables.restrict("fair", PART)
+    said = "oof/tables/fair predicts 2 of 4 classes: ask for it by its name in MODELS"
+    assert str(why_left_out(task, "fair")).endswith(said)
+    assert what_is_missing(task, "fair") is None
+    assert classes_of(task, "fair") == PART
+    member = read_member(task, "fair")
+    assert member.classes == PART
+    order = [(*tables.train_ids, *tables.test_ids).index(name) for name in task.folds.ids]
+    np.testing.assert_allclose(member.train, tables.logits["fair"][order][:, [0, 2]], rtol=1e-6)
+    assert member.test.shape == (len(task.test_ids), 2)
+    assert member.test_by_fold.shape == (4, len(task.test_ids), 2)
+
+
+def test_narrowed_to_a_part_members_and_task_give_these_columns_and_no_others(task, tables):
+    whole = read_member(task, "good")
+    narrow, part = whole.narrowed(PART), task.narrowed(PART)
+    assert narrow.classes == PART
+    assert part.classes == LabelSpace(PART, ("0", "2"))
+    assert part.data == task.data
+    assert part.competition is task.competition
+    some = task.folds.fold == 1
+    for fold in (None, 2):
+        of_all, of_part = (rows_of_test([member], about, fold) for member, about in ((whole, task), (narrow, part)))
+        np.testing.assert_array_equal(of_part.logits, of_all.logits[..., [0, 2]])
+    of_all, of_part = (rows_of([member], about, some) for member, about in ((whole, task), (narrow, part)))
+    np.testing.assert_array_equal(of_part.logits, of_all.logits[..., [0, 2]])
+    np.testing.assert_array_equal(of_part.known_labels, of_all.known_labels[:, [0, 2]])
+
+
+def test_models_share_classes_where_the_smallest_is_part_of_all():
+    """Every pair and triple of parts of four classes, against intersections."""
+    parts = [part for count in (1, 2, 3, 4) for part in combinations(CLASSES, count)]
+    refused = 0
+    for chosen in [*combinations(parts, 2), *combinations(parts, 3)]:
+        predicted = {f"model-{number}": part for number, part in enumerate(chosen)}
+        shared = set.intersection(*map(set, chosen))
+        if shared in map(set, chosen):
+            assert set(classes_of_all(predicted)) == shared
+        else:
+            refused += 1
+            with pytest.raises(PredictionError, match=r"leave model-\d or model-\d out of MODELS"):
+                classes_of_all(predicted)
+    assert refused > 100
+
+
+def test_parts_that_are_not_nested_are_named():
+    predicted = {"left": ("round", "bright", "absent"), "all": CLASSES, "right": ("bright", "striped")}
+    with pytest.raises(PredictionError) as caught:
+        classes_of_all(predicted)
+    assert str(caught.value).startswith("left predicts 3 classes and right 2, of which left lacks 1, e.g. 'striped': a stack needs")
+
+
+def test_folds_of_one_model_do_not_differ_in_classes(task, tables):
+    tables.restrict("fair", PART, "test-2")
+    said = "fair/test-2.parquet has 2 classes and fold-0.parquet 4, only one of them 'bright': remove what was made otherwise"
+    assert said in refusal(task, "fair")
+
+
+def test_a_file_that_cannot_be_read_is_refused_and_not_left_out(task, tables):
+    tables.file("fair", "fold-0").write_bytes(b"damaged")
+    assert why_left_out(task, "fair") is None
+    assert "fair/fold-0.parquet cannot be read" in refusal(task, "fair")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("round", "dotted"), "has the class 'dotted', which the competition does not have"),
+        (("striped", "round"), "has its classes in another order than the competition"),
+        (("round", "round", "bright"), "has its classes in another order than the competition"),
+    ],
+)
+def test_what_is_no_part_of_the_classes_is_refused(task, tables, names, message):
+    tables.restrict("fair", CLASSES[: len(names)])
+    for path in task.paths.model("fair").glob("*.parquet"):
+        tables.change("fair", path.stem, classes=names)
+    assert f"fair/fold-0.parquet {message} (`classes` of its YAML): remove" in refusal(task, "fair")
+
+
+def test_a_label_file_decides_about_all_classes(task, tables):
+    write_hard(task)
+    tables.restrict("kernel", PART)
+    with pytest.raises(PredictionError, match=r"kernel/hard\.parquet has 2 classes, not 4"):
+        read_labels_elsewhere(task.competition, task.paths, "kernel", task.test_ids)

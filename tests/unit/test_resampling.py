@@ -27,6 +27,30 @@ def test_each_resample_is_that_of_the_groups_rows() -> None:
     assert scored.value == macro_f1(labels, decisions)
 
 
+def test_recall_in_each_resample_is_that_of_the_groups_rows_and_of_the_classes_they_have() -> None:
+    labels, decisions, _, groups = drawn()
+    labels[:, 0], labels[:2, 0] = False, True  # in many resamples this class has no row, and one it never has
+    labels, decisions = (np.column_stack([each, np.zeros(len(each), bool)]) for each in (labels, decisions))
+
+    def slowly(rows: np.ndarray) -> float:
+        recalls = [decisions[rows, column][labels[rows, column]].mean() for column in range(4) if labels[rows, column].any()]
+        return float(np.mean(recalls))
+
+    names = np.unique(groups)
+    scored = GroupBootstrap(labels, groups, draws=30, seed=1).recall(decisions)
+    rng = np.random.default_rng(1)
+    for draw in scored.draws:
+        rows = np.concatenate([np.flatnonzero(groups == names[group]) for group in rng.integers(len(names), size=len(names))])
+        assert draw == pytest.approx(slowly(rows), abs=1e-6)
+    assert scored.value == pytest.approx(slowly(np.arange(len(labels))))
+
+
+def test_recall_without_any_positive_is_zero() -> None:
+    nothing, groups = np.zeros((6, 2), bool), np.arange(6)
+    scored = GroupBootstrap(nothing, groups, 10, 0).recall(~nothing)
+    assert (scored.value, scored.estimate.error) == (0, 0)
+
+
 def test_paired_difference_uses_the_same_resamples() -> None:
     labels, one, other, groups = drawn()
     bootstrap = GroupBootstrap(labels, groups, draws=300, seed=0)

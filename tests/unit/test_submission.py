@@ -13,7 +13,7 @@ import comp.submission
 from comp.competition import Competition
 from comp.errors import SubmissionError
 from comp.resampling import Estimate
-from comp.submission import check_submission, claim, newest_submission, read_sidecar, read_submission, write_submission
+from comp.submission import check_submission, claim, newest_submission, part_of_classes, read_sidecar, read_submission, write_submission
 
 COMPETITION = Competition(name="tiny", title="Tiny", data="data", classes=("Nucleus", "Cytosol", "Rods"))
 IDS = ("b", "a", "c")
@@ -141,3 +141,16 @@ def test_a_csv_made_elsewhere_has_an_empty_sidecar_and_a_damaged_one_is_refused(
     path.with_suffix(".json").write_text('{"nested": {"score": 0.5}}')
     with pytest.raises(SubmissionError, match=r"mine\.json: nested has no value and error"):
         claim(path)
+
+
+@pytest.mark.parametrize("classes", ["Nucleus", 5, ["Nucleus", 5], ["Golgi"], [["Nucleus"]]])
+def test_a_part_of_the_classes_is_the_competitions(tmp_path: Path, classes: object) -> None:
+    path = tmp_path / "mine.csv"
+    assert part_of_classes(path, COMPETITION) == []
+    names = list(COMPETITION.classes)
+    for said, columns in ((names, []), (names[:2], [0, 1]), (names[1:2], [1])):
+        path.with_suffix(".json").write_text(json.dumps({"classes": said}))
+        assert part_of_classes(path, COMPETITION) == columns
+    path.with_suffix(".json").write_text(json.dumps({"classes": classes}))
+    with pytest.raises(SubmissionError, match=r"mine\.json: `classes` are not the competition's"):
+        part_of_classes(path, COMPETITION)

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from comp.errors import ConfigError
 from comp.experiment import TorchExperiment
 from comp.models import weights as weights_module
-from comp.models.backbone import build_classifier, resolve_precision
+from comp.models.backbone import build_classifier, refuse_size, resolve_precision
 from comp.models.weights import weights_source
 
 MEAN, DEVIATION = torch.tensor([10.0, 20.0, 30.0, 40.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
@@ -72,7 +72,7 @@ def test_either_hub_or_cache_means_timms_weights(monkeypatch, probe):
     assert weights_source("timm", "resnet34") == "timm resnet34"
 
 
-@pytest.mark.parametrize("backbone", ["test_vit", "resnetv2_50"])
+@pytest.mark.parametrize("backbone", ["test_vit", "resnetv2_50", "allcnn"])
 def test_transformers_of_another_size_and_convolutional_heads_work(backbone):
     model, _ = make(backbone)
     assert model.eval()(torch.randint(0, 256, (1, 32, 32, 4), dtype=torch.uint8)).shape == (1, 3)
@@ -92,6 +92,42 @@ def test_transformers_of_another_size_and_convolutional_heads_work(backbone):
 def test_mistakes_are_refused_in_one_line(backbone, weights, message):
     with pytest.raises(ConfigError, match=message) as caught:
         make(backbone, weights)
+    assert "\n" not in str(caught.value)
+
+
+def at_size(backbone, size):
+    return TorchExperiment(model="tiny", backbone=backbone, weights="scratch", size=size)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size"),
+    [
+        ("densenet121", 64), ("densenet201", 64), ("resnet18", 64), ("tf_efficientnet_lite0", 64), ("test_resnet", 16),
+        ("vit_tiny_patch16_224", 64), ("allcnn", 16), ("inception_resnet_v2", 75),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("planes", [1, 4])
+def test_sizes_that_fit_are_not_refused_and_no_random_number_is_drawn(backbone, size, planes):
+    state = torch.get_rng_state()
+    refuse_size(at_size(backbone, size), planes)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "message"),
+    [
+        ("inception_resnet_v2", 64, 'of 64 px with 4 planes (it needs at least 75 px): try SET="size=96"'),
+        ("inception_resnet_v2", 74, 'of 74 px with 4 planes (it needs at least 75 px): try SET="size=96"'),
+        ("vgg11", 31, 'of 31 px with 4 planes (it needs at least 32 px): try SET="size=32"'),
+        ("maxvit_tiny_tf_224", 70, 'of 70 px with 4 planes (height (9) must be divisible by window (2)): try SET="size=96"'),
+        ("crossvit_tiny_240", 64, "): choose another backbone, or other channels"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_with_one_that_does(backbone, size, message):
+    with pytest.raises(ConfigError) as caught:
+        refuse_size(at_size(backbone, size), 4)
+    assert str(caught.value).startswith(f"{backbone} cannot take images of {size} px")
+    assert str(caught.value).endswith(message)
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,100 @@
+"""The article's networks in Keras: grey values (B, H, W, C) uint8 in, probabilities (B, classes) out.
+
+Any network of `keras.applications` gets the article's head. The layer before the last, "logits", is what prediction files hold.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.errors import ConfigError
+from comp.experiment import KerasExperiment
+from comp.metrics import logit
+from comp.models.sources import given_file
+from comp.quiet_tensorflow import keras
+
+layers = keras.layers
+
+MAPS, HIDDEN = 128, 512  # of the article's head
+ALL_CNN = "AllCNN"
+
+
+def build_network(experiment: KerasExperiment, source: str, planes: int, prior: NDArray[np.float64]) -> keras.Model:
+    """The experiment's network, with first weights from `source` (see `comp.models.keras_weights`).
+
+    The last biases start at the logits of `prior`, (classes,) shares of images, as those of the PyTorch networks do.
+
+    Raises:
+        ConfigError: there is no such network, it needs larger images, or the weights cannot be had or do not fit it.
+    """
+    images = keras.Input((experiment.size, experiment.size, planes), dtype="uint8", name="images")
+    first = logit(prior)
+    if experiment.backbone == ALL_CNN:
+        logits = all_cnn(images, first)
+    else:
+        logits = head(application(experiment, source, images), experiment.dropout, first)
+    return keras.Model(images, layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits), name=experiment.backbone)
+
+
+def application(experiment: KerasExperiment, source: str, images: keras.KerasTensor) -> keras.KerasTensor:
+    """Feature maps of a network of `keras.applications`, in its own scaling of grey values where there are three planes."""
+    build = find_application(experiment)
+    planes = images.shape[-1]
+    given = {"scratch": None, f"keras {experiment.backbone}": "imagenet"}
+    weights = given[source] if source in given else str(given_file(experiment.weights, "a .h5 file without top layers, keras or scratch"))
+    if weights and planes != 3:
+        what = f"configs/models/{experiment.model}.yaml: ImageNet weights are for 3 planes, and channels give {planes}"
+        raise ConfigError(what, 'choose a recipe of 3, e.g. SET="channels.name=rgb", or SET="weights=scratch"')
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This model usually expects", UserWarning)  # planes of a microscope are fine
+            backbone = build(include_top=False, weights=weights, input_shape=(experiment.size, experiment.size, planes))
+    except (ValueError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:160]
+        what = f"configs/models/{experiment.model}.yaml: {experiment.backbone} at {experiment.size} px with weights {experiment.weights!r}"
+        then = 'change it with SET="size=..." or SET="weights=..."'
+        raise ConfigError(f"{what} cannot be built ({reason})", then) from None
+    grey = keras.ops.cast(images, "float32")
+    scaled = sys.modules[build.__module__].preprocess_input(grey) if planes == 3 else grey / 127.5 - 1
+    return backbone(scaled)
+
+
+def find_application(experiment: KerasExperiment) -> Callable[..., Any]:
+    """The function of `keras.applications` that builds the backbone.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = [name for name, value in vars(keras.applications).items() if callable(value)]
+    if experiment.backbone not in known:
+        what = f"configs/models/{experiment.model}.yaml: there is no Keras network {experiment.backbone!r}"
+        raise ConfigError(what, f"choose one of: {', '.join([ALL_CNN, *sorted(known)])}")
+    found: Callable[..., Any] = getattr(keras.applications, experiment.backbone)
+    return found
+
+
+def head(features: keras.KerasTensor, dropout: float, biases: NDArray[np.floating]) -> keras.KerasTensor:
+    """The article's: a 1 x 1 convolution to 128 maps, then two dense layers."""
+    maps = layers.Conv2D(MAPS, 1, activation="relu", name="maps")(features)
+    hidden = layers.Dense(HIDDEN, activation="relu", name="hidden")(layers.Dropout(dropout)(layers.Flatten(name="flat")(maps)))
+    return layers.Dense(len(biases), bias_initializer=keras.initializers.Constant(biases), dtype="float32", name="logits")(hidden)
+
+
+def all_cnn(images: keras.KerasTensor, biases: NDArray[np.floating]) -> keras.KerasTensor:
+    """All-CNN-C of Springenberg et al. 2015, table 1: nine convolutions, two of them with stride in place of pooling, and a mean."""
+    maps = layers.Dropout(0.2)(layers.Rescaling(1 / 127.5, -1)(images))
+    for filters, padding in ((96, "same"), (192, "same")):
+        for stride in (1, 1, 2):
+            maps = _convolution(filters, 3, stride, padding)(maps)
+        maps = layers.Dropout(0.5)(maps)
+    maps = _convolution(192, 1, 1, "same")(_convolution(192, 3, 1, "valid")(maps))
+    maps = layers.Conv2D(len(biases), 1, bias_initializer=keras.initializers.Constant(biases), dtype="float32", name="class_maps")(maps)
+    return layers.GlobalAveragePooling2D(dtype="float32", name="logits")(maps)
+
+
+def _convolution(filters: int, size: int, stride: int, padding: str) -> keras.layers.Layer:
+    return layers.Conv2D(filters, size, stride, padding, activation="relu", kernel_initializer="he_normal")

@@ -1,0 +1,64 @@
+"""The full state of a training run with Keras, so that one killed at any moment ends with the same weights as one never killed."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from comp.files import atomic_write
+from comp.quiet_tensorflow import keras
+
+
+@dataclass
+class KerasState:
+    """What changes while training; `step` is the place in the run, and data order follows from it.
+
+    Attributes:
+        identity: hash of all that determines the run; a checkpoint with another one is not this run's.
+        model: compiled; the states of its random generators are among its variables.
+        losses: the mean training loss of each finished epoch.
+        loss_sum: the sum over the steps of the epoch under way.
+        seconds: the time that training took, up to the last checkpoint.
+    """
+
+    identity: str
+    model: keras.Model
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+
+    def end_epoch(self, steps: int) -> None:
+        self.losses.append(self.loss_sum / steps)
+        self.loss_sum = 0.0
+
+    def save(self, path: Path) -> None:
+        known = {key: getattr(self, key) for key in ("identity", "step", "losses", "loss_sum", "seconds")}
+        arrays = {name: np.atleast_1d(variable.numpy()) for name, variable in self._variables().items()}
+        with atomic_write(path) as file:
+            file.write(save(arrays, {"state": json.dumps(known)}))
+
+    def resume(self, path: Path) -> bool:
+        """Take over the state at `path`; False if there is none, or it belongs to another experiment, fold map or data."""
+        if not path.is_file():
+            return False
+        with safe_open(path, "numpy") as file:
+            known = json.loads(file.metadata()["state"])
+            if known["identity"] != self.identity:
+                return False
+            for name, variable in self._variables().items():
+                variable.assign(file.get_tensor(name).reshape(variable.shape))
+        self.step, self.losses, self.loss_sum, self.seconds = (known[key] for key in ("step", "losses", "loss_sum", "seconds"))
+        return True
+
+    def _variables(self) -> dict[str, Any]:
+        """Weights, running statistics, generators and the optimizer's moments, numbered: Keras' names may come twice."""
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        every = [*self.model.variables, *optimizer.variables]
+        return {f"{number:05d}": variable for number, variable in enumerate(every)}

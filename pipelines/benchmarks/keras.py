@@ -1,0 +1,102 @@
+"""Keras' `fit` through our dataset against the same `fit` on arrays in memory, all cores computing.
+
+One process a core, all of them at the same side at the same time: a reader that needs a core of its own would not find one.
+"""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from comp import parts
+from comp.data.cache import open_cache
+from comp.experiment import KerasExperiment, KerasTraining
+from comp.workers import cores
+from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
+from pipelines.benchmarks.paired import Ratio, Seconds, alternate
+from pipelines.benchmarks.results import Result, at_least
+
+PATIENCE = 600.0  # seconds that processes wait for one another, the network's first step included
+CHANNELS = ("red", "green", "blue", "yellow")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured; a side makes `steps` of `batch` images in its turn."""
+
+    folder: Path
+    backbone: str = "DenseNet121"
+    size: int = 64
+    batch: int = 16
+    steps: int = 30
+    rounds: int = 6
+
+    @property
+    def experiment(self) -> KerasExperiment:
+        return KerasExperiment(
+            model="bench", trainer="keras", backbone=self.backbone, weights="scratch", size=self.size, channels={"name": "rgb"},
+            augmentation={"name": "none"}, train=KerasTraining(epochs=1, batch_size=self.batch),
+        )  # fmt: skip
+
+
+def measure(folder: Path) -> list[Result]:
+    return compare(Plan(folder))
+
+
+def compare(plan: Plan) -> list[Result]:
+    filled(plan.folder / f"keras-{plan.size}", repeated(drawn_images(plan.folder, plan.size), plan.steps * plan.batch), plan.size)
+    seconds = side_by_side(plan)
+    share, control = Ratio.of(seconds["arrays"], seconds["dataset"]), Ratio.of(seconds["arrays"], seconds["arrays again"])
+    rate = plan.batch * plan.steps * cores() / np.median(seconds["dataset"])
+    note = f"{rate:.0f} images/s by {cores()} processes at once, each on one core in fp32"
+    return [at_least(0.95, f"Keras {plan.backbone} {plan.size} px, speed: fit on our dataset / on arrays in memory", share, control, note)]
+
+
+def side_by_side(plan: Plan) -> dict[str, Seconds]:
+    """The seconds of each side, the rounds of all processes in a row."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(cores(), context) as pool:
+        barrier = manager.Barrier(cores(), timeout=PATIENCE)
+        waiting = [pool.submit(one_process, plan, slot, barrier.wait) for slot in range(cores())]
+        found = [future.result() for future in waiting]
+    return {side: np.concatenate([seconds[side] for seconds in found]) for side in found[0]}
+
+
+def one_process(plan: Plan, slot: int, meet: Callable[[], Any]) -> dict[str, Seconds]:
+    """All rounds of one process; only that of slot 0 shows a bar."""
+    import sys
+    from time import perf_counter
+
+    from comp.data.keras_data import KerasBatches
+    from comp.trainers.fold import FoldData
+    from comp.trainers.keras_trainer import compiled, configure
+
+    cv2.setNumThreads(1)
+    configure(1, "cpu")
+    images = open_cache(plan.folder / f"keras-{plan.size}").images
+    planes = parts.build("channels", plan.experiment.channels).of(CHANNELS, "bench")
+    data = FoldData(images, label_table(len(images)), np.arange(len(images)), planes)
+    batches = data.batches(plan.experiment, 0)
+    model = compiled(plan.experiment, data, "scratch")
+    arrays = planes.read(images, data.train), data.labels.astype(np.float32)
+
+    def fitted(start: Callable[[], Any]) -> Callable[[], float]:
+        def side() -> float:
+            meet()
+            started = perf_counter()
+            start()
+            return perf_counter() - started
+
+        return side
+
+    on_arrays = fitted(lambda: model.fit(*arrays, batch_size=plan.batch, verbose=0))
+    on_dataset = fitted(lambda: model.fit(KerasBatches(batches, epoch=0), shuffle=False, verbose=0))
+    with redirect_stderr(sys.stderr if slot == 0 else StringIO()):
+        return alternate({"dataset": on_dataset, "arrays": on_arrays, "arrays again": on_arrays}, plan.rounds, "Keras")

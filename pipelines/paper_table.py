@@ -1,0 +1,72 @@
+"""The article's systems, and the table that holds them against what it reports."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from comp.members import Task
+from comp.resampling import Estimate
+from pipelines.paper_scores import Scores
+from pipelines.stack_table import aligned
+
+HUMAN = 71.0  # percent, the article's figure for people who label the images
+HEADS = ["system", "labels", "px", "rate", "article", "at 0.5", "tuned, nested", "hold-out, 0.5", "hold-out, tuned", "images", "minutes"]
+
+
+@dataclass(frozen=True)
+class System:
+    """A line of the table; `reported` is the article's macro F1 in percent."""
+
+    name: str
+    model: str
+    reported: float
+
+
+SYSTEMS = (
+    System("All-CNN", "keras-allcnn", 1.62),
+    System("InceptionResNetV2", "keras-inceptionresnetv2", 33.54),
+    System("DenseNet-201", "keras-densenet201", 38.25),
+    System("DenseNet-121, low resolution", "keras-densenet121", 39.87),
+    System("DenseNet-121, high resolution", "keras-densenet121-high", 40.25),
+    System("DenseNet-121, nine labels, low", "keras-densenet121-nine", 60.12),
+    System("DenseNet-121, nine labels, high", "keras-densenet121-nine-high", 61.39),
+    System("DenseNet-121, low, published rate", "keras-densenet121-published", 39.87),
+)
+
+
+def table(task: Task, found: Mapping[str, Scores], missing: Mapping[str, str], folds: int) -> str:
+    """A line a system: `found` by model, or why it is `missing`; then what the figures are of."""
+    lines = [HEADS]
+    notes = []
+    for system in SYSTEMS:
+        if system.model in found:
+            lines.append([system.name, *cells(system, found[system.model])])
+        else:
+            lines.append([system.name, *[""] * 3, f"{system.reported:.2f}", "not run", *[""] * 5])
+            notes.append(f"{system.name}: not run, {missing[system.model]}")
+    lines.append(["people", *[""] * 3, f"{HUMAN:.1f}", *[""] * 6])
+    some = next(iter(found.values()), None)
+    if some:
+        held = f"{some.held_rows} of the hold-out" if some.held_rows else "no hold-out (make folds HOLDOUT=0.1 makes one)"
+        source = f"drawn by `make data COMP={task.competition.name}`" if task.competition.practice else task.competition.data
+        notes += [
+            f"data: {task.competition.name} ({source}), {some.rows} images in {folds} of {task.folds.count} folds, {held}",
+            "macro F1 in percent over the labels of each system, +- standard error over groups; the article's are of its own split",
+            "images: how many each network was trained on, copies of rare ones not counted; minutes: training and predicting of all folds",
+        ]
+    return "\n".join([*aligned(lines), *notes])
+
+
+def cells(system: System, scores: Scores) -> list[str]:
+    shown = [percent(each) for each in (scores.half, scores.tuned, scores.held_half, scores.held_tuned)]
+    made = [str(scores.classes), str(scores.size), f"{scores.lr:g}", f"{system.reported:.2f}"]
+    return [*made, *shown, str(scores.train_images), f"{scores.seconds / 60:.1f}"]
+
+
+def percent(score: Estimate | None) -> str:
+    return f"{100 * score.value:.2f} +- {100 * score.error:.2f}" if score else "-"
+
+
+def numbers(found: Mapping[str, Scores]) -> dict[str, Any]:
+    """The table for other programs."""
+    return {model: asdict(scores) for model, scores in found.items()}

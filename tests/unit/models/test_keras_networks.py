@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from comp.errors import ConfigError
+from comp.experiment import KerasExperiment
+from comp.models.keras_networks import build_network
+from comp.models.keras_weights import weights_source
+from comp.quiet_tensorflow import keras
+from comp.trainers.keras_trainer import configure
+
+PRIOR = np.full(28, 0.1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    configure(1, "cpu")
+
+
+def make(backbone="DenseNet121", size=96, weights="scratch", planes=3, source=None):
+    experiment = KerasExperiment(model="net", trainer="keras", backbone=backbone, weights=weights, size=size)
+    return build_network(experiment, source or weights_source(weights, backbone), planes, PRIOR)
+
+
+def test_densenet121_and_the_head_have_the_articles_shapes_at_512():
+    network = make(size=512)
+    shapes = {name: tuple(network.get_layer(name).output.shape[1:]) for name in ("maps", "flat", "hidden", "logits", "probabilities")}
+    assert network.input.shape == (None, 512, 512, 3)
+    assert network.get_layer("maps").input.shape == (None, 16, 16, 1024)
+    assert shapes == {"maps": (16, 16, 128), "flat": (32768,), "hidden": (512,), "logits": (28,), "probabilities": (28,)}
+    dropouts = [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropouts == [0.5]
+    backbone, maps, hidden, last = 7_037_504, 1024 * 128 + 128, 32768 * 512 + 512, 512 * 28 + 28
+    assert network.count_params() == backbone + maps + hidden + last == 23_960_796
+
+
+@pytest.mark.parametrize(
+    ("backbone", "features", "parameters"),  # of the backbones: Keras' own documentation, without top layers
+    [("DenseNet201", (3, 3, 1920), 18_321_984), ("InceptionResNetV2", (1, 1, 1536), 54_336_736)],
+)
+def test_the_other_networks_get_the_same_head(backbone, features, parameters):
+    network = make(backbone)
+    assert network.get_layer("maps").input.shape[1:] == features
+    flat = features[0] * features[1] * 128
+    assert network.count_params() == parameters + features[2] * 128 + 128 + flat * 512 + 512 + 512 * 28 + 28
+
+
+def test_all_cnn_is_that_of_springenberg():
+    network = make("AllCNN", size=32)
+    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    described = [(layer.filters, layer.kernel_size[0], layer.strides[0], layer.output.shape[1]) for layer in convolutions]
+    assert described == [
+        (96, 3, 1, 32), (96, 3, 1, 32), (96, 3, 2, 16), (192, 3, 1, 16), (192, 3, 1, 16), (192, 3, 2, 8),
+        (192, 3, 1, 6), (192, 1, 1, 6), (28, 1, 1, 6),
+    ]  # fmt: skip
+    inputs = (3, 96, 96, 96, 192, 192, 192, 192, 192)
+    assert network.count_params() == sum(
+        filters * (size * size * before + 1) for (filters, size, *_), before in zip(described, inputs, strict=True)
+    )
+    assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [0.2, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("backbone", ["AllCNN", "DenseNet121"])
+def test_before_training_a_blank_image_has_about_the_prior(backbone):
+    found = make(backbone, size=32).predict(np.full((1, 32, 32, 3), 127, np.uint8), verbose=0)
+    np.testing.assert_allclose(found, PRIOR[None], atol=0.1)
+
+
+def test_imagenet_weights_come_from_a_file(tmp_path):
+    original = keras.applications.DenseNet121(include_top=False, weights=None, input_shape=(32, 32, 3))
+    path = tmp_path / "densenet121_notop.weights.h5"
+    original.save_weights(path)
+    source = weights_source(str(path), "DenseNet121")
+    assert source.startswith("densenet121_notop.weights.h5 ")
+    loaded = next(layer for layer in make(size=32, weights=str(path)).layers if layer.name == original.name)
+    for found, expected in zip(loaded.get_weights(), original.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ConfigError, match=r"net.yaml: DenseNet201 at 32 px with weights .* cannot be built \(.*SET=\"weights="):
+        make("DenseNet201", size=32, weights=str(path))
+    with pytest.raises(ConfigError, match="ImageNet weights are for 3 planes, and channels give 4"):
+        make(size=32, weights=str(path), planes=4)
+
+
+def test_four_planes_start_from_scratch():
+    assert make(size=32, planes=4).input.shape == (None, 32, 32, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "DenseNet122"}, "there is no Keras network 'DenseNet122': choose one of: AllCNN, ConvNeXtBase"),
+        ({"backbone": "InceptionResNetV2", "size": 74}, r"InceptionResNetV2 at 74 px .*at least 75x75"),
+        ({"weights": "nowhere.h5"}, "there is no file nowhere.h5: give a .h5 file without top layers, keras or scratch"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_line(options, message):
+    with pytest.raises(ConfigError, match=message) as refused:
+        make(**options)
+    assert "\n" not in str(refused.value)
