@@ -51,9 +51,10 @@ def application(experiment: KerasExperiment, source: str, images: keras.KerasTen
         raise ConfigError(what, 'choose a recipe of 3, e.g. SET="channels.name=rgb", or SET="weights=scratch"')
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns where a file lacks some of the weights
             warnings.filterwarnings("ignore", "This model usually expects", UserWarning)  # planes of a microscope are fine
             backbone = build(include_top=False, weights=weights, input_shape=(experiment.size, experiment.size, planes))
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         reason = " ".join(str(error).split())[:160]
         what = f"configs/models/{experiment.model}.yaml: {experiment.backbone} at {experiment.size} px with weights {experiment.weights!r}"
         then = 'change it with SET="size=..." or SET="weights=..."'

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from functools import cache
 from pathlib import Path
 
 from comp.errors import ConfigError
@@ -19,6 +20,7 @@ def given_file(weights: str, forms: str) -> Path:
     return file
 
 
+@cache
 def reachable(address: str, seconds: float = 3.0) -> bool:
     """Whether a download can work at all: the hubs' own clients would retry for most of a minute before they say so."""
     try:

@@ -19,7 +19,7 @@ class KerasState:
 
     Attributes:
         identity: hash of all that determines the run; a checkpoint with another one is not this run's.
-        model: compiled; the states of its random generators are among its variables.
+        model: compiled, its optimizer built; the states of its random generators are among its variables.
         losses: the mean training loss of each finished epoch.
         loss_sum: the sum over the steps of the epoch under way.
         seconds: the time that training took, up to the last checkpoint.
@@ -57,8 +57,5 @@ class KerasState:
 
     def _variables(self) -> dict[str, Any]:
         """Weights, running statistics, generators and the optimizer's moments, numbered: Keras' names may come twice."""
-        optimizer = self.model.optimizer
-        if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
-        every = [*self.model.variables, *optimizer.variables]
+        every = [*self.model.variables, *self.model.optimizer.variables]
         return {f"{number:05d}": variable for number, variable in enumerate(every)}

@@ -104,6 +104,7 @@ def compiled(experiment: KerasExperiment, data: FoldData, weights: str) -> keras
         metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
         jit_compile=False,  # compiling takes longer than it saves
     )
+    model.optimizer.build(model.trainable_variables)  # else the first step makes its variables, and traces everything twice for that
     return model
 
 

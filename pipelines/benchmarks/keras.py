@@ -39,6 +39,10 @@ class Plan:
     rounds: int = 6
 
     @property
+    def images(self) -> int:
+        return self.steps * self.batch
+
+    @property
     def experiment(self) -> KerasExperiment:
         return KerasExperiment(
             model="bench", trainer="keras", backbone=self.backbone, weights="scratch", size=self.size, channels={"name": "rgb"},
@@ -51,10 +55,10 @@ def measure(folder: Path) -> list[Result]:
 
 
 def compare(plan: Plan) -> list[Result]:
-    filled(plan.folder / f"keras-{plan.size}", repeated(drawn_images(plan.folder, plan.size), plan.steps * plan.batch), plan.size)
+    filled(plan.folder / f"keras-{plan.size}", repeated(drawn_images(plan.folder, plan.size), plan.images), plan.size)
     seconds = side_by_side(plan)
     share, control = Ratio.of(seconds["arrays"], seconds["dataset"]), Ratio.of(seconds["arrays"], seconds["arrays again"])
-    rate = plan.batch * plan.steps * cores() / np.median(seconds["dataset"])
+    rate = plan.images * cores() / np.median(seconds["dataset"])
     note = f"{rate:.0f} images/s by {cores()} processes at once, each on one core in fp32"
     return [at_least(0.95, f"Keras {plan.backbone} {plan.size} px, speed: fit on our dataset / on arrays in memory", share, control, note)]
 

@@ -20,7 +20,7 @@ from comp.labels import LabelSpace
 from comp.metrics import macro_f1
 from comp.trainers.fold import FoldData, Run
 from comp.trainers.torch_trainer import train
-from pipelines.benchmarks import folds, thresholds
+from pipelines.benchmarks import folds, keras, thresholds
 from pipelines.benchmarks.bare import BareLoop, batches_in_memory
 from pipelines.benchmarks.decoding import DecodedImages, loader
 from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
@@ -208,6 +208,16 @@ def test_all_sides_of_the_training_measurement_take_their_turns(tmp_path):
     }  # fmt: skip
     assert all((values > 0).all() for values in seconds.values())
     assert len(met) == 4 * 3 + 3 * 3  # before every side's turn, those of the first rounds included
+
+
+def test_all_sides_of_the_keras_measurement_take_their_turns(tmp_path):
+    plan = keras.Plan(tmp_path, "AllCNN", size=16, batch=4, steps=2, rounds=2)
+    images = filled(tmp_path / "keras-16", repeated(drawn_images(tmp_path, 64), plan.images), 16).images
+    met = []
+    seconds = keras.one_process(plan, 1, lambda: met.append(1))
+    assert {side: len(values) for side, values in seconds.items()} == {"dataset": 2, "arrays": 2, "arrays again": 2}
+    assert len(images) == 8
+    assert len(met) == 3 * 3
 
 
 def bench(*arguments: str, temporary: Path) -> subprocess.CompletedProcess[str]:

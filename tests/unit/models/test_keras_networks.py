@@ -1,5 +1,7 @@
+import h5py
 import numpy as np
 import pytest
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from comp.errors import ConfigError
 from comp.experiment import KerasExperiment
@@ -65,19 +67,28 @@ def test_before_training_a_blank_image_has_about_the_prior(backbone):
     np.testing.assert_allclose(found, PRIOR[None], atol=0.1)
 
 
-def test_imagenet_weights_come_from_a_file(tmp_path):
-    original = keras.applications.DenseNet121(include_top=False, weights=None, input_shape=(32, 32, 3))
-    path = tmp_path / "densenet121_notop.weights.h5"
-    original.save_weights(path)
-    source = weights_source(str(path), "DenseNet121")
-    assert source.startswith("densenet121_notop.weights.h5 ")
-    loaded = next(layer for layer in make(size=32, weights=str(path)).layers if layer.name == original.name)
+def save_as_downloads_are(model, path):
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, model)
+
+
+def save_as_keras_does(model, path):
+    model.save_weights(path)
+
+
+@pytest.mark.parametrize(("name", "save"), [("notop.weights.h5", save_as_keras_does), ("notop.h5", save_as_downloads_are)])
+def test_imagenet_weights_come_from_a_file_and_those_of_another_shape_are_refused(tmp_path, name, save):
+    original = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
+    path = tmp_path / name
+    save(original, path)
+    assert weights_source(str(path), "MobileNet").startswith(f"{name} ")
+    loaded = next(layer for layer in make("MobileNet", size=32, weights=str(path)).layers if layer.name == original.name)
     for found, expected in zip(loaded.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
-    with pytest.raises(ConfigError, match=r"net.yaml: DenseNet201 at 32 px with weights .* cannot be built \(.*SET=\"weights="):
-        make("DenseNet201", size=32, weights=str(path))
+    with pytest.raises(ConfigError, match=r"net.yaml: MobileNetV2 at 32 px with weights .* cannot be built \(.*SET=\"weights="):
+        make("MobileNetV2", size=32, weights=str(path))
     with pytest.raises(ConfigError, match="ImageNet weights are for 3 planes, and channels give 4"):
-        make(size=32, weights=str(path), planes=4)
+        make("MobileNet", size=32, weights=str(path), planes=4)
 
 
 def test_four_planes_start_from_scratch():
