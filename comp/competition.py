@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from comp.errors import DataError
+from comp.errors import ConfigError, DataError
 from comp.labels import LabelSpace
 from comp.paths import Paths, config
 from comp.schema import Strict, merge, parse, read_yaml
@@ -137,7 +137,10 @@ def load_competition(name: str, root: Path = Path()) -> Competition:
     path = config("competitions", name, root)
     values = read_yaml(path)
     if base := values.pop("like", None):
-        values = merge(read_yaml(config("competitions", str(base), root)), values)
+        like = read_yaml(config("competitions", str(base), root))
+        if "like" in like:
+            raise ConfigError(f"{path}: {base} is itself like {like['like']}", "be like a competition that stands alone")
+        values = merge(like, values)
     return parse(Competition, {**values, "name": name}, str(path))
 
 

@@ -17,7 +17,7 @@ Part = dict[str, Any]
 class RareLabels(Strict):
     """Augmentation for rare labels alone: see `comp.data.rare`.
 
-    `below` is how many training images a label has at most to be rare, `target` how many each gets by changed copies.
+    `below` is how many training images a label has at least that is not rare, `target` how many each gets by changed copies.
     """
 
     below: int = Field(ge=1)
@@ -48,6 +48,7 @@ class Experiment(Strict):
     `labels` restricts it to a subset of the classes: names or numbers, or {top: 9}; None is all.
     `rare` adds changed copies of images with rare labels; `augmentation` then changes the others alone.
     `tta` is the number of flips and quarter turns whose logits are averaged in prediction.
+    `parts` are its keys that name parts, by kind; `own_process` says that every network needs a process of its own.
     """
 
     model: str
@@ -64,6 +65,7 @@ class Experiment(Strict):
     train: Training = Training()
     seed: int = 0
     parts: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
+    own_process: ClassVar[bool] = False
 
     @field_validator("channels", mode="before")
     @classmethod
@@ -73,9 +75,12 @@ class Experiment(Strict):
     @field_validator("labels", mode="before")
     @classmethod
     def _classes_or_top(cls, value: Any) -> Any:
-        named = isinstance(value, list | tuple) and value and all(type(each) in (str, int) for each in value)
-        if value is None or named or isinstance(value, Top) or (isinstance(value, dict) and set(value) == {"top"}):
+        if value is None or isinstance(value, Top):
             return value
+        if isinstance(value, list | tuple) and value and all(type(each) in (str, int) for each in value):
+            return tuple(value)
+        if isinstance(value, dict) and set(value) == {"top"} and type(value["top"]) is int and value["top"] > 0:
+            return Top(**value)
         raise ValueError("write names or numbers, [Nucleoplasm, 25], or {top: 9}")
 
     @property
@@ -129,6 +134,7 @@ class KerasExperiment(Experiment):
     weights: str = "keras"
     dropout: float = Field(0.5, ge=0, lt=1)
     train: KerasTraining = KerasTraining()
+    own_process: ClassVar[bool] = True  # TensorFlow keeps the memory of finished networks, and PyTorch cannot be loaded after it
 
 
 TRAINERS: dict[str, type[Experiment]] = {"torch": TorchExperiment, "keras": KerasExperiment}
@@ -143,7 +149,7 @@ def load_experiment(model: str, competition: Competition, settings: dict[str, An
     path = config("models", model, root)
     values = {"model": model, **read_yaml(path)}
     trainer = values.get("trainer", "torch")
-    if trainer not in TRAINERS:
+    if not isinstance(trainer, str) or trainer not in TRAINERS:
         raise ConfigError(f"{path}: there is no trainer {trainer!r}", f"choose one of: {', '.join(TRAINERS)}")
     experiment = parse(TRAINERS[trainer], values, str(path))
     in_competition = f"overrides and model_overrides.{model} of competition {competition.name}"

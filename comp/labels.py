@@ -86,6 +86,8 @@ class LabelSpace:
                 found.append(self._column[str(choice)])
             elif choice in self.names:
                 found.append(self.names.index(str(choice)))
+            elif isinstance(choice, int) and 0 <= choice < len(self):
+                found.append(choice)
             else:
                 near = difflib.get_close_matches(str(choice), self.names, n=1)
                 then = f"did you mean {near[0]!r}?" if near else f"use a name or token of: {', '.join(self.names)}"

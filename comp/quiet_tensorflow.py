@@ -16,5 +16,6 @@ try:
 finally:
     os.dup2(terminal, 2)
     os.close(terminal)
+tensorflow.get_logger().setLevel("ERROR")  # every new network is traced anew, which it warns of
 
 __all__ = ["keras", "tensorflow"]

@@ -24,6 +24,12 @@ def follow_parent() -> None:
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
 
 
+def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` returns in a fresh process, which ends with it."""
+    with worker_pool(1, follow_parent) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 @contextmanager
 def worker_pool(count: int, start: Callable[..., None], *arguments: Any) -> Iterator[ProcessPoolExecutor]:
     """A pool of fresh processes, each begun with `start(*arguments)`, which should `follow_parent`.

@@ -44,6 +44,8 @@ def main() -> None:
     from pipelines.stack_inputs import load_task
 
     competition = load_competition(QUICK if options.quick else options.competition)
+    if options.quick:
+        say(f"quick: fold 0 of the competition {QUICK}, whatever COMP says")
     paths = Paths(competition.name)
     ensure_data(competition, paths)
     folds = [0] if options.quick else list(range(ensure_folds(competition, paths).count))
@@ -55,10 +57,11 @@ def main() -> None:
     path = paths.oof() / "paper.json"
     warn_of_a_second_look(path, found)
     write_json(path, numbers(found))
-    say("\n" + table(task, found, missing, len(folds)) + f"\n{path}: the same in numbers\n")
+    say("\n" + table(task, found, missing, len(folds)))
+    say(f"{path}: the same in numbers\n")
     if any(what_is_missing(task, model) for model in COMPARED):
-        commands = f'make models MODELS="{" ".join(COMPARED)}", then make rare with the same MODELS'
-        say(f"augmentation of rare labels against none: not run on {competition.name}; {commands}")
+        both = f'COMP={competition.name} MODELS="{" ".join(COMPARED)}"'
+        say(f"copies of images with rare labels against none: not run on {competition.name}; make models {both}, then make rare {both}")
     else:
         rare = load_experiment(COMPARED[-1], competition).rare
         assert rare is not None
@@ -89,6 +92,8 @@ def train(models: "Sequence[str]", competition: "Competition", folds: "Sequence[
     from pipelines.training import Request, prepare
 
     largest = sorted(models, key=lambda model: -load_experiment(model, competition).size)
+    if not models:
+        return
     prepare([Request(competition.name, model, 0) for model in largest])
     train_side_by_side([Request(competition.name, model, fold) for model in largest for fold in folds], workers)
 
@@ -97,8 +102,12 @@ def warn_of_a_second_look(path: "Path", found: "Mapping[str, Scores]") -> None:
     """Say so where the hold-out was scored before with other predictions: who picks among such scores tunes on it."""
     import json
 
-    before = json.loads(path.read_text()) if path.exists() else {}
-    changed = [model for model, now in found.items() if model in before and now.held_rows and before[model]["files"] != now.files]
+    try:
+        before = {model: scores["files"] for model, scores in json.loads(path.read_text()).items()} if path.exists() else {}
+    except (ValueError, AttributeError, KeyError, TypeError):
+        say(f"note: {path} cannot be read, and is written anew")
+        return
+    changed = [model for model, now in found.items() if model in before and now.held_rows and before[model] != now.files]
     if changed:
         say(
             f"note: the hold-out was scored before with other predictions of {', '.join(changed)}; to pick the better ones is to tune on it"

@@ -51,7 +51,8 @@ def table(task: Task, found: Mapping[str, Scores], missing: Mapping[str, str], f
         source = f"drawn by `make data COMP={task.competition.name}`" if task.competition.practice else task.competition.data
         notes += [
             f"data: {task.competition.name} ({source}), {some.rows} images in {folds} of {task.folds.count} folds, {held}",
-            "macro F1 in percent over the labels of each system, +- standard error over groups; the article's are of its own split",
+            "macro F1 in percent over the labels of each system, those without an image counting 0, +- standard error over groups;",
+            "the article's figures are of its own split" + ("; tuned: over five parts of the one fold" if folds == 1 else ""),
             "images: how many each network was trained on, copies of rare ones not counted; minutes: training and predicting of all folds",
         ]
     return "\n".join([*aligned(lines), *notes])

@@ -51,12 +51,11 @@ def main() -> None:
 
 def show_counts(competition: "Competition", paths: "Paths", experiment: "Experiment", rare: "RareLabels") -> None:
     """Print and draw how many training images of a fold carry each label, before and after."""
-    import numpy as np
 
     from comp.competition import read_train
-    from comp.data.rare import copies
     from comp.files import atomic_write
     from comp.folds import HOLDOUT
+    from comp.trainers.fold import rare_copies
     from pipelines.folds import ensure_folds
     from pipelines.rare_counts import Counts, draw, table
     from pipelines.training import columns_of
@@ -65,7 +64,7 @@ def show_counts(competition: "Competition", paths: "Paths", experiment: "Experim
     fold = ensure_folds(competition, paths).in_order(ids).fold
     columns = columns_of(competition, experiment, labels)
     labels = labels[(fold != FOLD) & (fold != HOLDOUT)][:, columns]
-    added = copies(labels, rare.below, rare.target, np.random.default_rng((experiment.seed, FOLD)))
+    added = rare_copies(rare, labels, (experiment.seed, FOLD))
     counts = Counts(tuple(competition.classes[column] for column in columns), labels.sum(axis=0), labels[added].sum(axis=0), rare.below)
     say(f"{experiment.model}, training rows of fold {FOLD}: labels with fewer than {rare.below} images get copies up to {rare.target}\n")
     say(table(counts, len(labels), len(added)))

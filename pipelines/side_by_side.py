@@ -10,36 +10,60 @@ from multiprocessing.queues import SimpleQueue
 from tqdm import tqdm
 
 from comp.errors import CompError
-from comp.workers import cores, follow_parent, worker_pool
+from comp.experiment import Experiment
+from comp.workers import cores, follow_parent, in_own_process, worker_pool
 from pipelines.training import Request, train_fold, trainer_of
 
 _slot = 0  # this worker's GPU and line of the terminal
 
 
 def train_side_by_side(requests: list[Request], workers: int | None) -> None:
-    """Train the requests on `workers` processes, each of which imports its framework once.
+    """Train the requests on `workers` processes.
 
-    The first error stops what has not started; folds under way end, and what is complete stays.
+    Trainers come one after another: their frameworks do not go together in one process. The first error stops what has not started;
+    folds under way end, and what is complete stays.
     """
-    _, experiment, _ = requests[0].load()
-    threads = experiment.train.threads
-    workers = min(workers or trainer_of(experiment).devices() or max(cores() // threads, 1), len(requests))
-    if workers == 1:
+    groups: dict[str, list[Request]] = {}
+    for request in requests:
+        groups.setdefault(request.load()[1].trainer, []).append(request)
+    for group in groups.values():
+        train_group(group, workers)
+
+
+def train_group(requests: list[Request], workers: int | None) -> None:
+    """Train requests with one trainer; where it leaves memory behind, no process trains twice."""
+    experiments = [request.load()[1] for request in requests]
+    single_use, threads = experiments[0].own_process, max(experiment.train.threads for experiment in experiments)
+    gpus = in_own_process(devices, experiments[0]) if single_use else devices(experiments[0])
+    workers = min(workers or gpus or max(cores() // threads, 1), len(requests))
+    if workers == 1 and not single_use:
         for request in requests:
             train_fold(request)
         return
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when a worker imports its framework: contended threads spin
+    together = workers if single_use else len(requests)
+    for first in range(0, len(requests), together):
+        train_in_pool(requests[first : first + together], workers)
+
+
+def train_in_pool(requests: list[Request], workers: int) -> None:
     context = multiprocessing.get_context("spawn")
     slots = context.SimpleQueue()
     for slot in range(workers):
         slots.put(slot)
     try:
-        with worker_pool(workers, start_worker, slots, context.RLock()) as pool:
+        with worker_pool(min(workers, len(requests)), start_worker, slots, context.RLock()) as pool:
             for future in as_completed([pool.submit(train_in_slot, request) for request in requests]):
                 future.result()
     except BrokenProcessPool:
         then = "if memory ran out, use WORKERS=1; the same command goes on where this one was"
         raise CompError("a training process was killed from outside", then) from None
+
+
+def devices(experiment: Experiment) -> int:
+    """How many GPUs the experiment's trainer sees."""
+    found: int = trainer_of(experiment).devices()
+    return found
 
 
 def start_worker(slots: "SimpleQueue[int]", terminal: AbstractContextManager[bool]) -> None:

@@ -25,6 +25,7 @@ from comp.metrics import macro_f1
 from comp.paths import Paths
 from comp.predictions import Kind, Predictions, Provenance, data_fingerprint, read_predictions
 from comp.schema import differences, parse_settings, read_yaml
+from comp.workers import in_own_process
 from pipelines.cache import prepare_cache
 from pipelines.command import say
 from pipelines.data import ensure_data
@@ -56,9 +57,16 @@ def prepare(requests: list[Request]) -> None:
     Raises:
         ConfigError, FoldError, DataError: a request that cannot be trained.
     """
+    networks = []
+    for request in requests:
+        competition, experiment, _ = request.load()
+        refuse_mistakes(competition, experiment)
+        networks.append((experiment, len(planes_of(competition, experiment))))
+    refuse_networks([network for network in networks if not network[0].own_process])
+    if apart := [network for network in networks if network[0].own_process]:
+        in_own_process(refuse_networks, apart)
     for request in requests:
         competition, experiment, paths = request.load()
-        refuse_mistakes(competition, experiment)
         if not 0 <= request.fold < competition.folds.count and not paths.folds().exists():
             raise FoldError(f"there is no fold {request.fold}", f"type make fold-0 to make fold-{competition.folds.count - 1}")
         ensure_data(competition, paths)
@@ -78,25 +86,30 @@ def trainer_of(experiment: Experiment) -> ModuleType:
     try:
         return importlib.import_module(f"comp.trainers.{experiment.trainer}_trainer")
     except ModuleNotFoundError as error:
-        then = f".venv/bin/python -m pip install --constraint constraints.txt '.[{experiment.trainer}]'"
+        then = ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[keras]'"
         raise ConfigError(f"{experiment.model} needs the Python package {error.name!r}, which is not installed", then) from None
 
 
 def refuse_mistakes(competition: Competition, experiment: Experiment) -> None:
-    """Raise ConfigError if a part, an option, a channel, a class or the network does not exist; warn of a start from scratch."""
+    """Raise ConfigError if a part, an option, a channel or a class does not exist."""
     for kind, key in experiment.parts.items():
         parts.build(kind, getattr(experiment, key))
     if experiment.rare:
         parts.build("augmentations", experiment.rare.augmentation)
-    planes = planes_of(competition, experiment)
+    planes_of(competition, experiment)
     columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))
-    trainer = trainer_of(experiment)
-    trainer.refuse(experiment, len(planes))
-    if experiment.weights == trainer.WEIGHTS and trainer.first_weights(experiment) == "scratch":
-        say(
-            f"warning: {experiment.model} starts from scratch: its ImageNet weights are not in {trainer.WEIGHTS}'s cache and cannot be "
-            'downloaded here; give a file as SET="weights=FILE" to change that'
-        )
+
+
+def refuse_networks(networks: list[tuple[Experiment, int]]) -> None:
+    """Raise ConfigError if an experiment's network cannot be built for so many planes; warn of starts from scratch."""
+    for experiment, planes in networks:
+        trainer = trainer_of(experiment)
+        trainer.refuse(experiment, planes)
+        if experiment.weights == trainer.WEIGHTS and trainer.first_weights(experiment) == "scratch":
+            say(
+                f"warning: {experiment.model} starts from scratch: its ImageNet weights are not in {trainer.WEIGHTS}'s cache and cannot be "
+                'downloaded here; give a file as SET="weights=FILE" to change that'
+            )
 
 
 def planes_of(competition: Competition, experiment: Experiment) -> Planes:
@@ -110,13 +123,11 @@ def columns_of(competition: Competition, experiment: Experiment, labels: NDArray
     """The classes that the experiment predicts, as columns of `labels` (N, C), in the competition's order.
 
     Raises:
-        ConfigError: a class that the competition does not have, or a list of none.
+        ConfigError: a class that the competition does not have.
     """
     if experiment.labels is None:
         return list(range(len(competition.classes)))
     try:
-        if not experiment.labels:
-            raise ConfigError("the list is empty", "name some classes, or leave `labels` out for all of them")
         if isinstance(experiment.labels, Top):
             return competition.labels.most_frequent(labels, experiment.labels.top)
         return sorted(set(competition.labels.columns(experiment.labels)))
@@ -153,6 +164,10 @@ class Table:
     test_ids: tuple[str, ...]
     folds: Folds
 
+    @property
+    def has_holdout(self) -> bool:
+        return bool((self.folds.fold == HOLDOUT).any())
+
     def identity(self, experiment: Experiment) -> dict[str, str]:
         """What a prediction file says of its origin, as hashes."""
         return {"experiment": experiment.hash, "folds": self.folds.fingerprint, "data": data_fingerprint(self.ids, self.labels)}
@@ -185,7 +200,8 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
     number = table.folds.fold
     identity = table.identity(experiment)
     checkpoint = checkpoint_of(paths, request, experiment)
-    run = Run(fold, device, checkpoint, hash_of([identity, fold, precision, source]), source, request.checkpoint_minutes, slot)
+    all_that_matters = hash_of([identity, fold, precision, source, versions(trainer.VERSIONS)])
+    run = Run(fold, device, checkpoint, all_that_matters, source, request.checkpoint_minutes, slot)
     in_training = np.flatnonzero((number != fold) & (number != HOLDOUT))
     trained = trainer.train(experiment, FoldData(train_images.images, labels, in_training, planes_of(competition, experiment)), run)
     started = time.monotonic()
@@ -223,9 +239,12 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
 
 def is_complete(paths: Paths, request: Request, experiment: Experiment, table: Table, source: str) -> bool:
     """Whether the fold's files are there, whole, and made by this experiment from these folds and data; else says why not."""
-    files = files_of(paths, request)[:2]
+    files = files_of(paths, request)
+    if not table.has_holdout:
+        files.remove(paths.holdout_predictions(request.model, request.fold))
     if not all(file.exists() for file in files):
         return False
+    files.remove(paths.run_record(request.model, request.fold))
     try:
         found = [read_predictions(file) for file in files]
     except PredictionError as error:
@@ -245,6 +264,10 @@ def is_complete(paths: Paths, request: Request, experiment: Experiment, table: T
     return set(found[1].ids) == set(table.test_ids)
 
 
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    return {name: version(name) for name in packages}
+
+
 def circumstances(packages: tuple[str, ...]) -> dict[str, str]:
     """What does not change the content but helps to find out about it: time, host, versions, git commit."""
     try:
@@ -253,5 +276,5 @@ def circumstances(packages: tuple[str, ...]) -> dict[str, str]:
         commit = "no git here"
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S"), "host": platform.node(), "python": platform.python_version(),
-        **{name: version(name) for name in packages}, "git": commit,
+        **versions(packages), "git": commit,
     }  # fmt: skip

@@ -58,6 +58,8 @@ class Recipe:
         Raises:
             ConfigError: a channel that is not there.
         """
+        if self.channels == ():
+            raise ConfigError(f"{source}: the list of channels is empty", f"this competition has {', '.join(known)}")
         for channel in self.channels or ():
             if channel not in known:
                 raise ConfigError(f"{source}: there is no channel {channel!r}", f"this competition has {', '.join(known)}")

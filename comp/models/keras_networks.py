@@ -20,6 +20,7 @@ from comp.quiet_tensorflow import keras
 layers = keras.layers
 
 MAPS, HIDDEN = 128, 512  # of the article's head
+MOMENTUM = 0.9  # of running statistics, as in PyTorch: with Keras' 0.99 they lag hundreds of steps behind, which a short training lacks
 ALL_CNN = "AllCNN"
 
 
@@ -34,7 +35,10 @@ def build_network(experiment: KerasExperiment, source: str, planes: int, prior: 
     images = keras.Input((experiment.size, experiment.size, planes), dtype="uint8", name="images")
     first = logit(prior)
     if experiment.backbone == ALL_CNN:
-        logits = all_cnn(images, first)
+        if source != "scratch":
+            what = f"configs/models/{experiment.model}.yaml: there are no ImageNet weights of {ALL_CNN}"
+            raise ConfigError(what, "write weights: scratch")
+        logits = all_cnn(images, experiment.dropout, first)
     else:
         logits = head(application(experiment, source, images), experiment.dropout, first)
     return keras.Model(images, layers.Activation("sigmoid", dtype="float32", name="probabilities")(logits), name=experiment.backbone)
@@ -51,17 +55,23 @@ def application(experiment: KerasExperiment, source: str, images: keras.KerasTen
         raise ConfigError(what, 'choose a recipe of 3, e.g. SET="channels.name=rgb", or SET="weights=scratch"')
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns where a file lacks some of the weights
-            warnings.filterwarnings("ignore", "This model usually expects", UserWarning)  # planes of a microscope are fine
+            warnings.simplefilter("ignore", UserWarning)  # other sizes and numbers of planes than ImageNet's are fine
+            warnings.filterwarnings("error", "Skipping", UserWarning)  # Keras only warns where a file lacks some of the weights
             backbone = build(include_top=False, weights=weights, input_shape=(experiment.size, experiment.size, planes))
-    except (ValueError, OSError, KeyError, UserWarning) as error:
+    except Exception as error:  # Keras raises that very class where a download fails
         reason = " ".join(str(error).split())[:160]
         what = f"configs/models/{experiment.model}.yaml: {experiment.backbone} at {experiment.size} px with weights {experiment.weights!r}"
         then = 'change it with SET="size=..." or SET="weights=..."'
         raise ConfigError(f"{what} cannot be built ({reason})", then) from None
+    for layer in backbone.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = MOMENTUM
     grey = keras.ops.cast(images, "float32")
-    scaled = sys.modules[build.__module__].preprocess_input(grey) if planes == 3 else grey / 127.5 - 1
-    return backbone(scaled)
+    own_scaling = sys.modules[build.__module__].preprocess_input
+    if planes == 3:
+        return backbone(own_scaling(grey))
+    probe = np.full((1, 1, 1, 3), 200.0)
+    return backbone(grey if np.array_equal(own_scaling(probe.copy()), probe) else grey / 127.5 - 1)  # some networks scale inside
 
 
 def find_application(experiment: KerasExperiment) -> Callable[..., Any]:
@@ -85,13 +95,16 @@ def head(features: keras.KerasTensor, dropout: float, biases: NDArray[np.floatin
     return layers.Dense(len(biases), bias_initializer=keras.initializers.Constant(biases), dtype="float32", name="logits")(hidden)
 
 
-def all_cnn(images: keras.KerasTensor, biases: NDArray[np.floating]) -> keras.KerasTensor:
-    """All-CNN-C of Springenberg et al. 2015, table 1: nine convolutions, two of them with stride in place of pooling, and a mean."""
-    maps = layers.Dropout(0.2)(layers.Rescaling(1 / 127.5, -1)(images))
+def all_cnn(images: keras.KerasTensor, dropout: float, biases: NDArray[np.floating]) -> keras.KerasTensor:
+    """All-CNN-C of Springenberg et al. 2015, table 1: nine convolutions, two of them with stride in place of pooling, and a mean.
+
+    The paper drops half of what each stride leaves, and 0.2 of the input, which keeps its proportion to `dropout`.
+    """
+    maps = layers.Dropout(0.4 * dropout)(layers.Rescaling(1 / 127.5, -1)(images))
     for filters, padding in ((96, "same"), (192, "same")):
         for stride in (1, 1, 2):
             maps = _convolution(filters, 3, stride, padding)(maps)
-        maps = layers.Dropout(0.5)(maps)
+        maps = layers.Dropout(dropout)(maps)
     maps = _convolution(192, 1, 1, "same")(_convolution(192, 3, 1, "valid")(maps))
     maps = layers.Conv2D(len(biases), 1, bias_initializer=keras.initializers.Constant(biases), dtype="float32", name="class_maps")(maps)
     return layers.GlobalAveragePooling2D(dtype="float32", name="logits")(maps)

@@ -1,6 +1,7 @@
 """ImageNet weights for Keras: from a file or Keras' own cache and download, and from scratch only with a warning."""
 
 import os
+import re
 from pathlib import Path
 
 from comp.files import hash_file
@@ -24,6 +25,7 @@ def weights_source(weights: str, backbone: str) -> str:
 
 
 def _in_cache(backbone: str) -> bool:
-    """Keras names its files after the network, with underscores here and there: densenet121_weights_..._notop.h5."""
+    """Keras names its files after the network, with underscores here and there: inception_resnet_v2_weights_..._notop.h5."""
     folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-    return any(path.name.replace("_", "").startswith(backbone.lower()) for path in folder.glob("*notop*.h5"))
+    name = re.compile(rf"{backbone.lower()}(weights.*)?notop")
+    return any(name.match(path.name.replace("_", "")) for path in folder.glob("*.h5"))

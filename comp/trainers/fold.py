@@ -23,8 +23,15 @@ from comp import parts
 from comp.data.batches import Batches, Copies
 from comp.data.planes import Planes
 from comp.data.rare import copies
-from comp.experiment import Experiment
+from comp.experiment import Experiment, RareLabels
 from comp.progress import LogBar
+
+COPYING = 1_000_000  # beside epochs, of which there are fewer, as the number of a random stream
+
+
+def rare_copies(rare: RareLabels, labels: NDArray[np.bool_], seed: tuple[int, ...]) -> NDArray[np.int64]:
+    """Which of the training rows with `labels` (N, C) come again, changed."""
+    return copies(labels, rare.below, rare.target, np.random.default_rng([*seed, COPYING]))
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,9 @@ class FoldData:
         """The training batches of a fold, copies of images with rare labels among them where the experiment asks for them."""
         seed = (experiment.seed, fold)
         added = None
-        if rare := experiment.rare:
-            places = copies(self.labels[self.train], rare.below, rare.target, np.random.default_rng(seed))
-            added = Copies(self.train[places], parts.build("augmentations", rare.augmentation))
+        if experiment.rare:
+            places = rare_copies(experiment.rare, self.labels[self.train], seed)
+            added = Copies(self.train[places], parts.build("augmentations", experiment.rare.augmentation))
         return Batches(
             self.images, self.labels, self.train, self.planes, experiment.train.batch_size,
             parts.build("samplers", experiment.sampler), parts.build("augmentations", experiment.augmentation), seed, added,

@@ -1,5 +1,6 @@
 """Training with Keras on TensorFlow, as the article has it: Adam at one rate, binary cross-entropy, no averaging of weights."""
 
+import math
 import time
 from functools import cache, partial
 
@@ -97,7 +98,7 @@ def compiled(experiment: KerasExperiment, data: FoldData, weights: str) -> keras
     settings = experiment.train
     keras.config.set_dtype_policy("mixed_bfloat16" if settings.precision == "bf16" else "float32")
     network = build_network(experiment, weights, len(data.planes), data.prior())
-    model = keras.Model(network.input, network.get_layer("logits").output)
+    model = keras.Model(network.input, network.get_layer("logits").output, name=experiment.model)
     model.compile(
         optimizer=keras.optimizers.Adam(settings.lr),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
@@ -123,6 +124,9 @@ class Following(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         self.state.step += 1
         self.steps += 1
+        if not math.isfinite(logs["loss"]):
+            what = f"{self.model.name} fold {self.run.fold}: the loss is {logs['loss']} after {self.state.step} steps"
+            raise CompError(what, 'it diverges; lower the rate: SET="train.lr=..."')
         self.state.loss_sum = self.loss_before + self.steps * float(logs["loss"])  # Keras' is the mean since the epoch began
         if self.state.step % self.per_epoch == 0:
             self.state.end_epoch(self.per_epoch)

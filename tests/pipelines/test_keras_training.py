@@ -1,5 +1,6 @@
 """The article's networks as a user trains them: killed and gone on with, stacked with PyTorch's, and refused."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from comp.predictions import read_predictions
+from tests.conftest import REPOSITORY
 
 ALL_CNN = """
 trainer: keras
@@ -26,39 +28,38 @@ def keras_project(project):
     return project
 
 
-def typed(project, model, *more):
-    return ["models", "--competition", "tiny", "--models", model, "--workers", "1", *more]
+def one_fold(*more):
+    return ["fold", "--competition", "tiny", "--model", "keras-tiny", "--fold", "0", *more]
 
 
 def test_all_cnn_killed_and_gone_on_with_ends_with_the_same_bytes_and_stacks_with_pytorchs(keras_project):
-    project, command = keras_project, typed(keras_project, "keras-tiny", "--checkpoint-minutes", "0")
+    project, folder = keras_project, keras_project.root / "oof/tiny/keras-tiny"
     killed = subprocess.Popen(
-        project.command(*command), cwd=project.root, env=project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    checkpoint = project.root / "runs/tiny/keras-tiny/fold-1/checkpoint.keras"
+        project.command(*one_fold("--checkpoint-minutes", "0")),
+        cwd=project.root, env=project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    checkpoint = project.root / "runs/tiny/keras-tiny/fold-0/checkpoint.keras"
     while not checkpoint.exists():
         assert killed.poll() is None, killed.stdout.read()
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     killed.stdout.close()
-    folder = project.root / "oof/tiny/keras-tiny"
-    assert [path.name for path in sorted(folder.glob("fold-*.parquet"))] == ["fold-0.parquet"]
+    assert not folder.exists()
 
-    again = project.type(*command)
+    again = project.type(*one_fold())
     assert again.returncode == 0, again.stderr
-    assert "keras-tiny fold 0: complete, nothing to do" in again.stdout
     assert not list(project.root.rglob("*.part"))
+    assert not checkpoint.exists()
     files = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
-    assert len(files) == 6
-    provenance = read_predictions(folder / "fold-1.parquet").provenance
+    assert set(files) == {"fold-0.parquet", "test-0.parquet"}
+    provenance = read_predictions(folder / "fold-0.parquet").provenance
     assert (provenance.weights, provenance.checkpoint, provenance.precision) == ("scratch", "last epoch", "fp32 on cpu")
-
     shutil.rmtree(folder)
-    assert project.type(*command).returncode == 0
-    assert {path.name: path.read_bytes() for path in folder.glob("*.parquet")} == files
 
-    assert project.call(*typed(project, "tiny")).returncode == 0
+    both = project.type("models", "--competition", "tiny", "--models", "keras-tiny", "tiny", "--workers", "2")  # TensorFlow first
+    assert both.returncode == 0, both.stderr
+    assert {name: (folder / name).read_bytes() for name in files} == files
     stacked = project.call("stack", "--competition", "tiny")
     assert stacked.returncode == 0, stacked.stderr
     assert "stacking 2 models on 36 rows in 3 folds: keras-tiny, tiny" in stacked.stdout
@@ -70,27 +71,34 @@ def test_all_cnn_killed_and_gone_on_with_ends_with_the_same_bytes_and_stacks_wit
         ("backbone=AllCMM", "configs/models/keras-tiny.yaml: there is no Keras network 'AllCMM': choose one of: AllCNN, "),
         ("backbone=InceptionResNetV2 size=64", "InceptionResNetV2 at 64 px with weights 'scratch' cannot be built"),
         ("backbone=DenseNet121 weights=nowhere.h5", "there is no file nowhere.h5"),
+        ("weights=some.h5", "there is no file some.h5"),
+        ("channels=[]", "the list of channels is empty: this competition has red, green, blue, yellow"),
+        ("labels=[]", "write names or numbers, [Nucleoplasm, 25], or {top: 9}"),
         ("train.ema=0.9", "unknown key 'train.ema'"),
         ("trainer=theano", "trainer = 'theano' does not fit"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(keras_project, settings, message):
-    line = keras_project.refused(keras_project.call(*typed(keras_project, "keras-tiny", "--set", settings)))
+    line = keras_project.refused(keras_project.call(*one_fold("--set", settings)))
     assert message in line
     assert not (keras_project.root / "oof/tiny/keras-tiny").exists()
 
 
-def test_without_tensorflow_one_line_says_how_to_install_it(keras_project):
-    hide = "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; sys.argv[0] = 'fold'; import runpy; "
-    code = hide + "runpy.run_module('pipelines.fold', run_name='__main__')"
-    arguments = ["--competition", "tiny", "--model", "keras-tiny", "--fold", "0"]
-    ended = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=keras_project.root, env=keras_project.environment(), text=True, capture_output=True, check=False,
-    )  # fmt: skip
-    line = keras_project.refused(ended)
+def test_without_tensorflow_one_line_says_how_to_install_it(keras_project, tmp_path):
+    lacking = tmp_path / "lacking"
+    lacking.mkdir()
+    for name in ("keras", "tensorflow"):
+        (lacking / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n")
+    line = keras_project.refused(keras_project.type(*one_fold(), PYTHONPATH=f"{lacking}{os.pathsep}{REPOSITORY}"))
     assert "keras-tiny needs the Python package 'keras', which is not installed: .venv/bin/python -m pip install" in line
-    assert "'.[keras]'" in line
+    assert "--editable '.[keras]'" in line
+
+
+def test_a_network_that_diverges_says_so_and_how_to_go_on(keras_project):
+    settings = "train.lr=1e30 train.batch_size=2 train.epochs=30"
+    line = keras_project.refused(keras_project.call(*one_fold("--set", settings)))
+    assert "keras-tiny fold 0: the loss is nan after" in line
+    assert 'lower the rate: SET="train.lr=..."' in line
 
 
 def test_a_competition_trains_pytorch_models_without_loading_tensorflow(project):

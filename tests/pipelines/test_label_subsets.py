@@ -273,7 +273,6 @@ def test_a_trained_part_is_stacked_by_name(project):
         ("[round, stripes]", "unknown class 'stripes': did you mean 'striped'?"),
         ("[round, 7]", "unknown class 7: use a name or token of: round, bright, striped"),
         ("{top: 99}", "there are no 99 classes: ask for at most 3"),
-        ("[]", "the list is empty: name some classes, or leave `labels` out for all of them"),
     ],
 )
 def test_labels_that_there_are_not_are_refused_by_the_files_name(project, labels, message):
@@ -283,8 +282,10 @@ def test_labels_that_there_are_not_are_refused_by_the_files_name(project, labels
     assert not (project.root / "oof/tiny").exists()
 
 
-@pytest.mark.parametrize("labels", ["{top: 0}", "{tip: 2}", "round", "{}"])
+@pytest.mark.parametrize("labels", ["{top: 0}", "{top: true}", "{tip: 2}", "round", "{}", "[]", "[true]"])
 def test_labels_of_no_such_form_are_refused(project, labels):
     path = project.root / "configs/models/tiny.yaml"
     path.write_text(path.read_text() + f"labels: {labels}\n")
-    assert "configs/models/tiny.yaml: labels" in project.refused(fold(project))
+    line = project.refused(fold(project))
+    assert "configs/models/tiny.yaml: labels = " in line
+    assert line.endswith("write names or numbers, [Nucleoplasm, 25], or {top: 9}")

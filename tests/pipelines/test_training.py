@@ -110,6 +110,16 @@ def test_a_fold_that_is_being_trained_is_not_trained_twice(project):
         holder.wait()
 
 
+@pytest.mark.parametrize("lost", ["holdout-0.parquet", "run-0.json"])
+def test_a_fold_that_lacks_any_of_its_files_is_not_complete(project, lost):
+    assert project.call("folds", "--competition", "tiny", "--holdout", "0.2").returncode == 0
+    assert fold(project).returncode == 0
+    path = project.root / "oof/tiny/tiny" / lost
+    path.unlink()
+    assert "macro F1" in fold(project).stdout
+    assert path.exists()
+
+
 def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
     assert fold(project).returncode == 0
     path = project.root / "oof/tiny/tiny/fold-0.parquet"

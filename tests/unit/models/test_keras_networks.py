@@ -18,8 +18,8 @@ def _one_thread():
     configure(1, "cpu")
 
 
-def make(backbone="DenseNet121", size=96, weights="scratch", planes=3, source=None):
-    experiment = KerasExperiment(model="net", trainer="keras", backbone=backbone, weights=weights, size=size)
+def make(backbone="DenseNet121", size=96, weights="scratch", planes=3, source=None, dropout=0.5):
+    experiment = KerasExperiment(model="net", trainer="keras", backbone=backbone, weights=weights, size=size, dropout=dropout)
     return build_network(experiment, source or weights_source(weights, backbone), planes, PRIOR)
 
 
@@ -29,10 +29,12 @@ def test_densenet121_and_the_head_have_the_articles_shapes_at_512():
     assert network.input.shape == (None, 512, 512, 3)
     assert network.get_layer("maps").input.shape == (None, 16, 16, 1024)
     assert shapes == {"maps": (16, 16, 128), "flat": (32768,), "hidden": (512,), "logits": (28,), "probabilities": (28,)}
+    backbone = next(layer for layer in network.layers if isinstance(layer, keras.Model))
+    assert {layer.momentum for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)} == {0.9}
     dropouts = [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
     assert dropouts == [0.5]
-    backbone, maps, hidden, last = 7_037_504, 1024 * 128 + 128, 32768 * 512 + 512, 512 * 28 + 28
-    assert network.count_params() == backbone + maps + hidden + last == 23_960_796
+    features, maps, hidden, last = 7_037_504, 1024 * 128 + 128, 32768 * 512 + 512, 512 * 28 + 28
+    assert network.count_params() == features + maps + hidden + last == 23_960_796
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,13 @@ def test_all_cnn_is_that_of_springenberg():
         filters * (size * size * before + 1) for (filters, size, *_), before in zip(described, inputs, strict=True)
     )
     assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [0.2, 0.5, 0.5]
+
+
+def test_all_cnn_obeys_dropout_and_has_no_imagenet_weights():
+    network = make("AllCNN", size=32, dropout=0.25)
+    assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [0.1, 0.25, 0.25]
+    with pytest.raises(ConfigError, match="there are no ImageNet weights of AllCNN"):
+        make("AllCNN", size=32, source="keras AllCNN")
 
 
 @pytest.mark.parametrize("backbone", ["AllCNN", "DenseNet121"])
