@@ -62,9 +62,9 @@ def target(name: str) -> Path:
 
 
 def resembling(tables: FoundTables, images: FoundImages | None, tokens: tuple[str, ...]) -> Competition | None:
-    """The tracked competition whose columns, channels and labels these are."""
-    for path in sorted(Path("configs/competitions").glob("*.yaml")):
-        known = load_competition(path.stem)
+    """The tracked competition whose columns, channels and labels these are; one of Kaggle's before a drawn one."""
+    tracked = [load_competition(path.stem) for path in sorted(Path("configs/competitions").glob("*.yaml"))]
+    for known in sorted(tracked, key=lambda each: each.slug is None):
         columns = (known.columns.id, known.columns.target) == (tables.id_column, tables.target_column)
         channels = images is None or (known.images is not None and set(known.images.channels) == set(images.channels))
         if columns and channels and set(tokens) <= set(known.labels.tokens):

@@ -74,3 +74,16 @@ def test_the_real_tables_have_the_published_counts():
     assert len(ids) == 31_072
     assert labels.sum(axis=0)[[0, 15, 25, 27]].tolist() == [12885, 21, 8228, 11]
     assert len(read_test_ids(hpa, Paths("hpa"))) == 11_702
+
+
+def test_a_competition_like_another_one_holds_what_differs(tmp_path):
+    folder = tmp_path / "configs/competitions"
+    folder.mkdir(parents=True)
+    (folder / "base.yaml").write_text("title: Base\ndata: data/base\nclasses: [a, b]\nfolds: {count: 4, overlap: 0.3}\n")
+    (folder / "small.yaml").write_text("like: base\ntitle: Small\nfolds: {holdout: 0.2}\n")
+    (folder / "smaller.yaml").write_text("like: small\n")
+    small = load_competition("small", tmp_path)
+    assert (small.name, small.title, small.data, small.classes) == ("small", "Small", "data/base", ("a", "b"))
+    assert (small.folds.count, small.folds.overlap, small.folds.holdout) == (4, 0.3, 0.2)
+    with pytest.raises(ConfigError, match=r"smaller.yaml: small is itself like base: be like a competition that stands alone"):
+        load_competition("smaller", tmp_path)

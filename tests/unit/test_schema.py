@@ -1,7 +1,7 @@
 import pytest
 
 from comp.errors import ConfigError
-from comp.experiment import Experiment
+from comp.experiment import TorchExperiment
 from comp.schema import differences, merge, parse, parse_settings, read_yaml
 
 
@@ -33,11 +33,11 @@ def test_differences_name_what_changed():
 
 def test_a_misspelt_key_gets_the_nearest_known_one():
     with pytest.raises(ConfigError, match=r"x\.yaml: unknown key 'train\.epoch': did you mean 'epochs'"):
-        parse(Experiment, {"model": "m", "backbone": "resnet18", "train": {"epoch": 3}}, "x.yaml")
+        parse(TorchExperiment, {"model": "m", "backbone": "resnet18", "train": {"epoch": 3}}, "x.yaml")
 
 
 def test_a_number_that_yaml_reads_as_text_is_a_number():
-    experiment = parse(Experiment, {"model": "m", "backbone": "resnet18", "train": {"lr": "3e-4"}}, "x.yaml")
+    experiment = parse(TorchExperiment, {"model": "m", "backbone": "resnet18", "train": {"lr": "3e-4"}}, "x.yaml")
     assert experiment.train.lr == 3e-4
 
 
@@ -46,7 +46,7 @@ def test_a_number_that_yaml_reads_as_text_is_a_number():
 )
 def test_values_that_do_not_fit_are_refused_by_name(key, value):
     with pytest.raises(ConfigError, match=rf"x\.yaml: {key}.* does not fit"):
-        parse(Experiment, {"model": "m", "backbone": "resnet18", key: value}, "x.yaml")
+        parse(TorchExperiment, {"model": "m", "backbone": "resnet18", key: value}, "x.yaml")
 
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1", "!!python/object/apply:os.getcwd []", ""])
