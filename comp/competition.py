@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from comp.errors import ConfigError, DataError
+from comp.errors import DataError
 from comp.labels import LabelSpace
 from comp.paths import Paths, config
-from comp.schema import Strict, merge, parse, read_yaml
+from comp.schema import Strict, parse, read_config
 
 
 class Tables(Strict):
@@ -129,19 +129,8 @@ class Competition(Strict):
 
 
 def load_competition(name: str, root: Path = Path()) -> Competition:
-    """The competition's YAML, laid over that of another one where it says `like: other`.
-
-    Raises:
-        ConfigError: no such YAML, or it does not fit.
-    """
     path = config("competitions", name, root)
-    values = read_yaml(path)
-    if base := values.pop("like", None):
-        like = read_yaml(config("competitions", str(base), root))
-        if "like" in like:
-            raise ConfigError(f"{path}: {base} is itself like {like['like']}", "be like a competition that stands alone")
-        values = merge(like, values)
-    return parse(Competition, {**values, "name": name}, str(path))
+    return parse(Competition, {**read_config("competitions", name, root), "name": name}, str(path))
 
 
 def read_ids(path: Path, column: str, then: str) -> tuple[str, ...]:

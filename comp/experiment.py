@@ -9,7 +9,7 @@ from comp.competition import Competition
 from comp.errors import ConfigError
 from comp.files import hash_of
 from comp.paths import config
-from comp.schema import Strict, merge, parse, read_yaml
+from comp.schema import Strict, merge, parse, read_config
 
 Part = dict[str, Any]
 
@@ -141,13 +141,13 @@ TRAINERS: dict[str, type[Experiment]] = {"torch": TorchExperiment, "keras": Kera
 
 
 def load_experiment(model: str, competition: Competition, settings: dict[str, Any] | None = None, root: Path = Path()) -> Experiment:
-    """The model's YAML, then the competition's overrides, then the command line's settings.
+    """The model's YAML (`like: other` lays it over another one), then the competition's overrides, then the command line's settings.
 
     Raises:
         ConfigError: no such YAML, trainer or key, or a value that does not fit.
     """
     path = config("models", model, root)
-    values = {"model": model, **read_yaml(path)}
+    values = {"model": model, **read_config("models", model, root)}
     trainer = values.get("trainer", "torch")
     if not isinstance(trainer, str) or trainer not in TRAINERS:
         raise ConfigError(f"{path}: there is no trainer {trainer!r}", f"choose one of: {', '.join(TRAINERS)}")

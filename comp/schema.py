@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from comp.errors import ConfigError
+from comp.paths import config
 
 
 class Strict(BaseModel):
@@ -34,6 +35,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{path} holds no mapping", "write it as `key: value` lines")
     return value
+
+
+def read_config(kind: str, name: str, root: Path = Path()) -> dict[str, Any]:
+    """A YAML of `configs/<kind>/`, laid over that of another one where it says `like: other`.
+
+    Raises:
+        ConfigError: there is none, or the other one is itself like a third.
+    """
+    path = config(kind, name, root)
+    values = read_yaml(path)
+    if base := values.pop("like", None):
+        other = read_yaml(config(kind, str(base), root))
+        if "like" in other:
+            raise ConfigError(f"{path}: {base} is itself like {other['like']}", "be like one that stands alone")
+        values = merge(other, values)
+    return values
 
 
 def parse(model: type[Model], values: dict[str, Any], source: str) -> Model:

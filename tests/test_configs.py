@@ -64,3 +64,11 @@ def test_practice_and_hpa_have_the_same_classes():
     assert practice.classes == hpa.classes
     assert len(hpa.classes) == 28
     assert set(practice.models) <= set(MODELS)
+
+
+def test_a_model_like_another_one_differs_in_what_its_file_says():
+    hpa = load_competition("hpa", REPOSITORY)
+    plain, high = (load_experiment(f"keras-densenet121{name}", hpa, root=REPOSITORY) for name in ("", "-high"))
+    assert high == plain.model_copy(update={"model": "keras-densenet121-high", "size": 1024})
+    published = load_experiment("keras-densenet121-published", hpa, root=REPOSITORY).train
+    assert (published.lr, published.epochs, published.batch_size) == (0.01, plain.train.epochs, 4)

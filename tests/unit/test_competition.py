@@ -85,5 +85,5 @@ def test_a_competition_like_another_one_holds_what_differs(tmp_path):
     small = load_competition("small", tmp_path)
     assert (small.name, small.title, small.data, small.classes) == ("small", "Small", "data/base", ("a", "b"))
     assert (small.folds.count, small.folds.overlap, small.folds.holdout) == (4, 0.3, 0.2)
-    with pytest.raises(ConfigError, match=r"smaller.yaml: small is itself like base: be like a competition that stands alone"):
+    with pytest.raises(ConfigError, match=r"smaller.yaml: small is itself like base: be like one that stands alone"):
         load_competition("smaller", tmp_path)
