@@ -135,7 +135,7 @@ def assign(
         holdout: share of the images, in whole groups, that no fold gets.
 
     Raises:
-        FoldError: lengths that differ, ids that repeat, shares outside [0, 1], or fewer groups than folds.
+        FoldError: lengths that differ, ids that repeat, shares outside [0, 1], or for smaller groups than folds.
     """
     _check_request(ids, labels, count, groups, components, overlap, holdout)
     order = np.argsort(np.asarray(ids, str), kind="stable")
@@ -157,7 +157,8 @@ def assign(
     rest = bins != HOLDOUT
     unit = np.unique(_split_some(unit[rest], piece[rest], overlap, rng), return_inverse=True)[1]
     if (available := unit.max(initial=-1) + 1) < count:
-        raise FoldError(f"{available} groups cannot fill {count} folds", f"ask for at most {max(available, 2)} folds, or fewer groups")
+        then = f"ask for at most {max(available, 2)} folds{', or for a smaller hold-out' if holdout else ', or for smaller groups'}"
+        raise FoldError(f"{available} groups cannot fill {count} folds", then)
     bins[rest] = deal(_sums(carried[rest], unit), np.full(count, 1 / count), rng)[unit]
 
     back = np.argsort(order)

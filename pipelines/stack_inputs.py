@@ -12,7 +12,6 @@ from comp.competition import load_competition, read_test_ids, read_train
 from comp.errors import FoldError, PredictionError
 from comp.features import read_features
 from comp.members import (
-    BY_NAME,
     Member,
     Task,
     classes_of,
@@ -23,6 +22,7 @@ from comp.members import (
     refuse_mixture,
     rows_of,
     test_rows_of,
+    what_is_missing,
     why_left_out,
 )
 from comp.nest import SubStack
@@ -198,7 +198,7 @@ def choose_models(task: Task, asked: list[str]) -> list[str]:
             say(f"left out: {model}, {reason}")
     complete = [model for model, reason in missing.items() if not reason]
     if not complete:
-        partial = [model for model, reason in missing.items() if reason and reason.then == BY_NAME and not is_stack(task, model)]
+        partial = [model for model in missing if not is_stack(task, model) and not what_is_missing(task, model)]
         if partial:
             what = f"{task.paths.oof()} holds no complete model of all {len(task.classes)} classes"
             raise PredictionError(what, f'ask by name: make stack COMP={task.competition.name} MODELS="{" ".join(partial)}"')
