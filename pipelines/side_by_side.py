@@ -2,9 +2,10 @@
 
 import multiprocessing
 import os
-from concurrent.futures import as_completed
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.queues import SimpleQueue
 
 from tqdm import tqdm
@@ -41,20 +42,49 @@ def train_group(requests: list[Request], workers: int | None) -> None:
             train_fold(request)
         return
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when a worker imports its framework: contended threads spin
-    together = workers if single_use else len(requests)
-    for first in range(0, len(requests), together):
-        train_in_pool(requests[first : first + together], workers)
+    with broken_pools_explained():
+        (train_apart if single_use else train_in_pool)(requests, workers)
 
 
 def train_in_pool(requests: list[Request], workers: int) -> None:
+    """Each process trains one request after another."""
     context = multiprocessing.get_context("spawn")
     slots = context.SimpleQueue()
     for slot in range(workers):
         slots.put(slot)
+    with worker_pool(workers, start_worker, slots, context.RLock()) as pool:
+        for future in as_completed([pool.submit(train_in_slot, request) for request in requests]):
+            future.result()
+
+
+def train_apart(requests: list[Request], workers: int) -> None:
+    """Each request has a process of its own, which takes a slot and gives it back."""
+    context = multiprocessing.get_context("spawn")
+    slots, terminal = context.SimpleQueue(), context.RLock()
+    for slot in range(workers):
+        slots.put(slot)
+
+    def alone(request: Request) -> None:
+        with worker_pool(1, start_worker, slots, terminal) as pool:
+            slots.put(pool.submit(train_in_slot, request).result())
+
+    threads = ThreadPoolExecutor(workers)
     try:
-        with worker_pool(min(workers, len(requests)), start_worker, slots, context.RLock()) as pool:
-            for future in as_completed([pool.submit(train_in_slot, request) for request in requests]):
-                future.result()
+        for future in as_completed([threads.submit(alone, request) for request in requests]):
+            future.result()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            for worker in multiprocessing.active_children():
+                worker.kill()
+        threads.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        raise
+    threads.shutdown()
+
+
+@contextmanager
+def broken_pools_explained() -> Iterator[None]:
+    try:
+        yield
     except BrokenProcessPool:
         then = "if memory ran out, use WORKERS=1; the same command goes on where this one was"
         raise CompError("a training process was killed from outside", then) from None
@@ -74,5 +104,7 @@ def start_worker(slots: "SimpleQueue[int]", terminal: AbstractContextManager[boo
     tqdm.set_lock(terminal)
 
 
-def train_in_slot(request: Request) -> None:
+def train_in_slot(request: Request) -> int:
+    """Train, and say in which slot."""
     train_fold(request, _slot)
+    return _slot

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from comp.predictions import join_folds, read_predictions
+from tests.conftest import TINY
 
 
 def fold(project, number=0, model="tiny", *more):
@@ -202,7 +203,12 @@ def test_a_fold_map_of_another_train_table_says_how_to_go_on(project):
     assert project.call("folds", "--competition", "tiny").returncode == 0
 
 
-def test_ctrl_c_ends_all_workers_at_once(project):
+ALL_CNN = "trainer: keras\nbackbone: AllCNN\nweights: scratch\nsize: 16\nchannels: {name: rgb}\n"
+
+
+@pytest.mark.parametrize("experiment", [TINY, ALL_CNN], ids=["torch", "keras"])
+def test_ctrl_c_ends_all_workers_at_once(project, experiment):
+    (project.root / "configs/models/tiny.yaml").write_text(experiment)
     process = subprocess.Popen(
         project.command("models", "--competition", "tiny", "--models", "tiny", "small", "--workers", "2", "--set", "train.epochs=3000"),
         cwd=project.root, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
