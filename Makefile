@@ -97,7 +97,7 @@ rare: $(READY) ## label counts with copies of rare labels (MODEL), and what thes
 paper: $(READY) ## the article's systems, trained where they are missing, beside what it reports (QUICK=1: in a quarter of an hour)
 	@$(RUN)paper $(if $(filter-out 0,$(QUICK)),--quick,--competition "$$COMP") $(call given,WORKERS,--workers)
 
-bench: $(READY) ## measure training, cache, folds, thresholds and stacking against their limits and peers (about 25 minutes)
+bench: $(READY) ## measure training, cache, folds, thresholds and stacking against their limits and peers (about half an hour)
 	@$(RUN)bench
 
 bench-stack: $(READY) ## our stack (STACK) against the tools people use, on the same folds of COMP's prediction files

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from comp.competition import Competition
 from comp.errors import ConfigError
@@ -23,6 +23,12 @@ class RareLabels(Strict):
     below: int = Field(ge=1)
     target: int = Field(ge=1)
     augmentation: Part = Field(default_factory=lambda: {"name": "affine", "gain": 0, "gamma": 0})
+
+    @model_validator(mode="after")
+    def _brings_up(self) -> "RareLabels":
+        if self.target < self.below:
+            raise ValueError(f"target ({self.target}) is less than below ({self.below}): rare labels would not come up to the others")
+        return self
 
 
 class Top(Strict):

@@ -4,9 +4,8 @@
     make paper QUICK=1      fold 0 alone, on drawn images at small size
 
 Scores are macro F1 of out-of-fold predictions: at the article's threshold of 0.5, and at thresholds per class (`bagged`), fitted to other
-images than those they decide about. The hold-out, if the fold map has one
-(make folds HOLDOUT=0.1), is predicted by the mean over the folds' networks; nothing is tuned on it. The table is written to
-oof/<competition>/paper.json too.
+images than those they decide about. The hold-out, if the fold map has one (make folds HOLDOUT=0.1), is predicted by the mean over the
+folds' networks; nothing is tuned on it. The table is written to oof/<competition>/paper.json too.
 """
 
 from typing import TYPE_CHECKING
@@ -91,9 +90,9 @@ def train(models: "Sequence[str]", competition: "Competition", folds: "Sequence[
     from pipelines.side_by_side import train_side_by_side
     from pipelines.training import Request, prepare
 
-    largest = sorted(models, key=lambda model: -load_experiment(model, competition).size)
     if not models:
         return
+    largest = sorted(models, key=lambda model: -load_experiment(model, competition).size)
     prepare([Request(competition.name, model, 0) for model in largest])
     train_side_by_side([Request(competition.name, model, fold) for model in largest for fold in folds], workers)
 

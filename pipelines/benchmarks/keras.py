@@ -3,9 +3,7 @@
 One process a core, all of them at the same side at the same time: a reader that needs a core of its own would not find one.
 """
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -20,10 +18,9 @@ from comp.data.cache import open_cache
 from comp.experiment import KerasExperiment, KerasTraining
 from comp.workers import cores
 from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
-from pipelines.benchmarks.paired import Ratio, Seconds, alternate
+from pipelines.benchmarks.paired import Ratio, Seconds, alternate, on_all_cores
 from pipelines.benchmarks.results import Result, at_least
 
-PATIENCE = 600.0  # seconds that processes wait for one another, the network's first step included
 CHANNELS = ("red", "green", "blue", "yellow")
 
 
@@ -56,21 +53,11 @@ def measure(folder: Path) -> list[Result]:
 
 def compare(plan: Plan) -> list[Result]:
     filled(plan.folder / f"keras-{plan.size}", repeated(drawn_images(plan.folder, plan.size), plan.images), plan.size)
-    seconds = side_by_side(plan)
+    seconds = on_all_cores(one_process, plan)
     share, control = Ratio.of(seconds["arrays"], seconds["dataset"]), Ratio.of(seconds["arrays"], seconds["arrays again"])
     rate = plan.images * cores() / np.median(seconds["dataset"])
     note = f"{rate:.0f} images/s by {cores()} processes at once, each on one core in fp32"
     return [at_least(0.95, f"Keras {plan.backbone} {plan.size} px, speed: fit on our dataset / on arrays in memory", share, control, note)]
-
-
-def side_by_side(plan: Plan) -> dict[str, Seconds]:
-    """The seconds of each side, the rounds of all processes in a row."""
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(cores(), context) as pool:
-        barrier = manager.Barrier(cores(), timeout=PATIENCE)
-        waiting = [pool.submit(one_process, plan, slot, barrier.wait) for slot in range(cores())]
-        found = [future.result() for future in waiting]
-    return {side: np.concatenate([seconds[side] for seconds in found]) for side in found[0]}
 
 
 def one_process(plan: Plan, slot: int, meet: Callable[[], Any]) -> dict[str, Seconds]:

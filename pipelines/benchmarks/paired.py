@@ -4,17 +4,22 @@ A ratio is taken within each round, then the median of the rounds. A side measur
 its ratio lies from 1 is what this measurement cannot resolve.
 """
 
+import multiprocessing
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comp.progress import track
+from comp.workers import cores
 
 Side = Callable[[], float]  # works once and returns the seconds that count
 Seconds = NDArray[np.float64]  # (rounds,)
+PATIENCE = 600.0  # seconds that processes wait for one another, a network's first step included
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float] = perf_counter) -> Side:
@@ -42,6 +47,19 @@ def alternate(sides: Mapping[str, Side], rounds: int, label: str) -> dict[str, S
     for number in track(range(rounds + 1), label, rounds + 1, "round"):
         take_turns(sides, number, seconds)
     return {name: np.array(values[1:]) for name, values in seconds.items()}
+
+
+def on_all_cores(one_process: Callable[[Any, int, Callable[[], Any]], dict[str, Seconds]], plan: Any) -> dict[str, Seconds]:
+    """The seconds of each side of `one_process(plan, slot, meet)` in a process a core, the rounds of all processes in a row.
+
+    `meet` waits until all processes are there, so that they are at the same side at the same time.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(cores(), context) as pool:
+        barrier = manager.Barrier(cores(), timeout=PATIENCE)
+        waiting = [pool.submit(one_process, plan, slot, barrier.wait) for slot in range(cores())]
+        found = [future.result() for future in waiting]
+    return {side: np.concatenate([seconds[side] for seconds in found]) for side in found[0]}
 
 
 @dataclass(frozen=True)

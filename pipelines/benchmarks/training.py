@@ -5,10 +5,8 @@ other sides take their turns inside a hook that PyTorch calls when an optimizer 
 thread has made the batches ahead, so it neither gains nor disturbs while the others run.
 """
 
-import multiprocessing
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -33,12 +31,11 @@ from comp.workers import cores
 from pipelines.benchmarks.bare import CPU, BareLoop, batches_in_memory
 from pipelines.benchmarks.decoding import DecodedImages, loader
 from pipelines.benchmarks.inputs import PIXELS, drawn_images, filled, label_table, repeated
-from pipelines.benchmarks.paired import Ratio, Seconds, Side, alternate, take_turns
+from pipelines.benchmarks.paired import Ratio, Seconds, Side, alternate, on_all_cores, take_turns
 from pipelines.benchmarks.results import Result, at_least
 
 BACKBONES = ("resnet18", "densenet121")
 BATCH = 16
-PATIENCE = 300.0  # seconds that processes wait for one another, first steps included
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def measure(folder: Path, backbones: tuple[str, ...] = BACKBONES, size: int = 12
     for backbone in backbones:
         plan = Plan(backbone, size, pixels, folder, rounds, steps=2, loader_rounds=max(rounds // 6, 1), loader_steps=4)
         filled(folder / f"training-{size}", repeated(drawn_images(folder, pixels), plan.rows), size)
-        results += compare(plan, side_by_side(plan))
+        results += compare(plan, on_all_cores(one_process, plan))
     return results
 
 
@@ -81,16 +78,6 @@ def compare(plan: Plan, seconds: dict[str, Seconds]) -> list[Result]:
         for side in ("no worker", "one worker")
     ]
     return [at_least(0.97, f"{name}: trainer / bare loop", share, control, note), *loaders]
-
-
-def side_by_side(plan: Plan) -> dict[str, Seconds]:
-    """The seconds of each side, the rounds of all processes in a row."""
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(cores(), context) as pool:
-        barrier = manager.Barrier(cores(), timeout=PATIENCE)
-        waiting = [pool.submit(one_process, plan, slot, barrier.wait) for slot in range(cores())]
-        found = [future.result() for future in waiting]
-    return {side: np.concatenate([seconds[side] for seconds in found]) for side in found[0]}
 
 
 def one_process(plan: Plan, slot: int, meet: Callable[[], Any]) -> dict[str, Seconds]:

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from comp.data.rare import copies
+from comp.errors import ConfigError
 from comp.experiment import RareLabels
+from comp.schema import parse
 
 
 def drawn(seed: int) -> np.ndarray:
@@ -100,3 +102,8 @@ def test_a_label_that_has_its_target_is_left_alone():
 
 def test_copies_keep_their_brightness_unless_the_yaml_says_otherwise():
     assert RareLabels(below=20, target=20).augmentation == {"name": "affine", "gain": 0, "gamma": 0}
+
+
+def test_a_target_below_the_threshold_is_refused():
+    with pytest.raises(ConfigError, match=r"target \(10\) is less than below \(20\)"):
+        parse(RareLabels, {"below": 20, "target": 10}, "a file")
