@@ -71,7 +71,7 @@ def parse(model: type[Model], values: dict[str, Any], source: str) -> Model:
             raise ConfigError(f"{source}: unknown key '{where}'", then) from None
         if first["type"] == "missing":
             raise ConfigError(f"{source}: key '{where}' is missing", "add it") from None
-        raise ConfigError(f"{source}: {where} = {first['input']!r} does not fit", first["msg"]) from None
+        raise ConfigError(f"{source}: {where} = {first['input']!r} does not fit", first["msg"].removeprefix("Value error, ")) from None
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -31,7 +31,7 @@ def run(command: Callable[[], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; complete files stay, and the same command goes on from them", file=sys.stderr)
+        print("stopped; complete files and checkpoints stay, and the same command goes on from them", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(130)  # at once: a pool whose processes were killed may wait for them for ever (CPython issue 94777)

@@ -16,7 +16,7 @@ from comp.predictions import Predictions, mean_of_folds, read_predictions
 from comp.proof import dealt_anew
 from comp.resampling import Estimate, GroupBootstrap
 from comp.rows import Rows
-from comp.schema import read_yaml
+from pipelines.score import best_constant
 
 PARTS = 5  # in which the rows of a single fold are dealt, so that thresholds can be tuned on others
 RULE = parts.build("thresholds", {"name": "bagged"})
@@ -29,6 +29,8 @@ class Scores:
 
     Attributes:
         classes: how many labels it is scored over.
+        weights: where the first weights came from.
+        constant: macro F1 of the best answer that is the same for all images, in folds.
         half, tuned: macro F1 of out-of-fold predictions.
         held_half, held_tuned: of the hold-out; None where there is none.
         rows, held_rows: how many images that is.
@@ -40,6 +42,9 @@ class Scores:
     classes: int
     size: int
     lr: float
+    epochs: int
+    weights: str
+    constant: float
     half: Estimate
     tuned: Estimate
     held_half: Estimate | None
@@ -59,7 +64,8 @@ def score(task: Task, model: str, folds: Iterable[int]) -> Scores:
     """
     paths, folds = task.paths, list(folds)
     files = [paths.fold_predictions(model, fold) for fold in folds]
-    rows = joined(task, [read_predictions(file) for file in files])
+    predicted = [read_predictions(file) for file in files]
+    rows, weights = joined(task, predicted), predicted[0].provenance.weights or ""
     tuned = tuned_across(rows if len(folds) > 1 else dealt_anew(rows, PARTS, seed=0))
     half, at_tuned = (bootstrap_of(rows).score(each).estimate for each in (rows.logits[0] > 0, tuned))
     held = [paths.holdout_predictions(model, fold) for fold in folds]
@@ -69,9 +75,10 @@ def score(task: Task, model: str, folds: Iterable[int]) -> Scores:
         held_half, held_tuned = score_holdout(task, rows, [read_predictions(file) for file in held])
         files += held
     records = [json.loads(paths.run_record(model, fold).read_text()) for fold in folds]
-    made = read_yaml(paths.experiment(model))
+    made = records[0]["experiment"]
     return Scores(
-        rows.logits.shape[2], made["size"], made["train"]["lr"], half, at_tuned, held_half, held_tuned, len(rows), held_rows,
+        rows.logits.shape[2], made["size"], made["train"]["lr"], made["train"]["epochs"], weights, best_constant(rows.known_labels),
+        half, at_tuned, held_half, held_tuned, len(rows), held_rows,
         round(float(np.mean([record["train_images"] for record in records]))), sum(record["seconds"] for record in records),
         {file.name: hash_file(file) for file in files},
     )  # fmt: skip

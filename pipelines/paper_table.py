@@ -10,7 +10,8 @@ from pipelines.paper_scores import Scores
 from pipelines.stack_table import aligned
 
 HUMAN = 71.0  # percent, the article's figure for people who label the images
-HEADS = ["system", "labels", "px", "rate", "article", "at 0.5", "tuned, nested", "hold-out, 0.5", "hold-out, tuned", "images", "minutes"]
+MADE = ["labels", "px", "weights", "rate", "epochs"]
+FOUND = ["constant", "at 0.5", "tuned, nested", "hold-out, 0.5", "hold-out, tuned", "images", "minutes"]
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,16 @@ SYSTEMS = (
 
 def table(task: Task, found: Mapping[str, Scores], missing: Mapping[str, str], folds: int) -> str:
     """A line a system: `found` by model, or why it is `missing`; then what the figures are of."""
-    lines = [HEADS]
+    lines = [["system", *MADE, "article", *FOUND]]
+    unmade, unfound = [""] * len(MADE), [""] * len(FOUND)
     notes = []
     for system in SYSTEMS:
         if system.model in found:
             lines.append([system.name, *cells(system, found[system.model])])
         else:
-            lines.append([system.name, *[""] * 3, f"{system.reported:.2f}", "not run", *[""] * 5])
+            lines.append([system.name, *unmade, f"{system.reported:.2f}", "not run", *unfound[1:]])
             notes.append(f"{system.name}: not run, {missing[system.model]}")
-    lines.append(["people", *[""] * 3, f"{HUMAN:.1f}", *[""] * 6])
+    lines.append(["people", *unmade, f"{HUMAN:.1f}", *unfound])
     some = next(iter(found.values()), None)
     if some:
         held = f"{some.held_rows} of the hold-out" if some.held_rows else "no hold-out (make folds HOLDOUT=0.1 makes one)"
@@ -52,7 +54,9 @@ def table(task: Task, found: Mapping[str, Scores], missing: Mapping[str, str], f
         notes += [
             f"data: {task.competition.name} ({source}), {some.rows} images in {folds} of {task.folds.count} folds, {held}",
             "macro F1 in percent over the labels of each system, those without an image counting 0, +- standard error over groups;",
-            "the article's figures are of its own split" + ("; tuned: over five parts of the one fold" if folds == 1 else ""),
+            "constant: what all labels for all images score, which no other answer that is the same for all images beats;",
+            "the article's figures are of networks with ImageNet weights on real images, in its own split"
+            + ("; tuned: over five parts of the one fold" if folds == 1 else ""),
             "images: how many each network was trained on, copies of rare ones not counted; minutes: training and predicting of all folds",
         ]
     return "\n".join([*aligned(lines), *notes])
@@ -60,8 +64,9 @@ def table(task: Task, found: Mapping[str, Scores], missing: Mapping[str, str], f
 
 def cells(system: System, scores: Scores) -> list[str]:
     shown = [percent(each) for each in (scores.half, scores.tuned, scores.held_half, scores.held_tuned)]
-    made = [str(scores.classes), str(scores.size), f"{scores.lr:g}", f"{system.reported:.2f}"]
-    return [*made, *shown, str(scores.train_images), f"{scores.seconds / 60:.1f}"]
+    weights = "ImageNet" if scores.weights.startswith("keras ") else scores.weights.partition(" ")[0]
+    made = [str(scores.classes), str(scores.size), weights, f"{scores.lr:g}", str(scores.epochs)]
+    return [*made, f"{system.reported:.2f}", f"{100 * scores.constant:.2f}", *shown, str(scores.train_images), f"{scores.seconds / 60:.1f}"]
 
 
 def percent(score: Estimate | None) -> str:

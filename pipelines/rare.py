@@ -42,6 +42,8 @@ def main() -> None:
     if last.rare is None:
         raise ConfigError(f"configs/models/{last.model}.yaml copies no rare labels", "name a model with `rare` last, e.g. resnet18-rare")
     ensure_data(competition, paths)
+    if len(experiments) > 1:
+        refuse_untrained(competition.name, [experiment.model for experiment in experiments])
     for experiment in experiments:
         if experiment.rare:
             show_counts(competition, paths, experiment, experiment.rare)
@@ -49,9 +51,20 @@ def main() -> None:
         say("\n" + compared(competition.name, [experiment.model for experiment in experiments], last.rare))
 
 
+def refuse_untrained(competition: str, models: list[str]) -> None:
+    """Raise PredictionError if a model is not there in all folds."""
+    from comp.errors import PredictionError
+    from comp.members import what_is_missing
+    from pipelines.stack_inputs import load_task
+
+    task = load_task(competition)
+    missing = [what.what for model in models if (what := what_is_missing(task, model))]
+    if missing:
+        raise PredictionError(missing[0], f'make models COMP={competition} MODELS="{" ".join(models)}"')
+
+
 def show_counts(competition: "Competition", paths: "Paths", experiment: "Experiment", rare: "RareLabels") -> None:
     """Print and draw how many training images of a fold carry each label, before and after."""
-
     from comp.competition import read_train
     from comp.files import atomic_write
     from comp.folds import HOLDOUT
@@ -70,7 +83,7 @@ def show_counts(competition: "Competition", paths: "Paths", experiment: "Experim
     say(table(counts, len(labels), len(added)))
     path = paths.rare_labels(experiment.model)
     with atomic_write(path) as file:
-        draw(counts, f"{competition.title}: {len(labels)} images and {len(added)} copies", file)
+        draw(counts, f"{competition.title}\n{len(labels)} training images of fold {FOLD} and {len(added)} copies", file)
     say(f"{path}: the same as a plot")
 
 

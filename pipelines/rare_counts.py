@@ -51,13 +51,14 @@ def table(counts: Counts, images: int, copies: int) -> str:
 
 
 def draw(counts: Counts, title: str, file: IO[bytes]) -> None:
-    """A PNG with a bar a class on a logarithmic axis: images, and copies on top of them."""
+    """A PNG with a line a class on a logarithmic axis, from its images without copies to those with them."""
     names = [counts.classes[column] for column in counts.order]
     images, after = counts.images[counts.order], counts.after[counts.order]
     figure = Figure(figsize=(9, 1.5 + 0.25 * len(names)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(names, images, color="tab:blue", label="images")
-    axes.barh(names, after - images, left=images, color="tab:orange", label="copies of images with rare labels")
+    axes.hlines(names, images, after, color="lightgrey")
+    axes.plot(images, names, "o", color="tab:blue", label="images")
+    axes.plot(after, names, "|", color="tab:orange", markersize=12, label="with copies of images with rare labels")
     axes.axvline(counts.below, color="grey", linestyle=":", label=f"rare: fewer than {counts.below} images")
     axes.set(xscale="log", xlim=(1, 1.5 * max(*after, counts.below)), xlabel="training images with the label", title=title)
     axes.xaxis.set_major_formatter("{x:.0f}")

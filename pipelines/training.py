@@ -1,6 +1,7 @@
 """What training commands share: from a request to the prediction files of one fold."""
 
 import importlib
+import json
 import platform
 import subprocess
 import time
@@ -24,7 +25,7 @@ from comp.folds import HOLDOUT, Folds
 from comp.metrics import macro_f1
 from comp.paths import Paths
 from comp.predictions import Kind, Predictions, Provenance, data_fingerprint, read_predictions
-from comp.schema import differences, parse_settings, read_yaml
+from comp.schema import differences, parse_settings
 from comp.workers import in_own_process
 from pipelines.cache import prepare_cache
 from pipelines.command import say
@@ -132,7 +133,7 @@ def columns_of(competition: Competition, experiment: Experiment, labels: NDArray
             return competition.labels.most_frequent(labels, experiment.labels.top)
         return sorted(set(competition.labels.columns(experiment.labels)))
     except ConfigError as error:
-        raise ConfigError(f"configs/models/{experiment.model}.yaml, labels: {error.what}", error.then) from None
+        raise ConfigError(f"labels of {experiment.model}: {error.what}", error.then) from None
 
 
 def train_fold(request: Request, slot: int = 0) -> None:
@@ -229,7 +230,8 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
     seconds = trained.seconds + time.monotonic() - started
     write_json(paths.run_record(request.model, fold), {
         "seconds": round(seconds, 1), "images_per_second": round(trained.images / trained.seconds, 1), "train_images": len(in_training),
-        "loss_by_epoch": trained.losses, "macro_f1_at_half": score, **circumstances(trainer.VERSIONS),
+        "loss_by_epoch": trained.losses, "macro_f1_at_half": score, "experiment": experiment.model_dump(mode="json"),
+        **circumstances(trainer.VERSIONS),
     })  # fmt: skip
     path = paths.fold_predictions(request.model, fold)
     out_of_fold.write(path)  # last: it makes the fold complete
@@ -257,8 +259,8 @@ def is_complete(paths: Paths, request: Request, experiment: Experiment, table: T
     for predictions in found:
         provenance = predictions.provenance
         if provenance.weights not in sources or any(getattr(provenance, key) != value for key, value in expected.items()):
-            before = read_yaml(paths.experiment(request.model)) if paths.experiment(request.model).exists() else {}
-            changed = differences(before, experiment.model_dump(mode="json"))
+            record = json.loads(paths.run_record(request.model, request.fold).read_text())
+            changed = differences(record["experiment"], experiment.model_dump(mode="json")) if "experiment" in record else []
             say(f"{request.name} was made with {', '.join(changed) or 'other folds, data or weights'}; training again")
             return False
     return set(found[1].ids) == set(table.test_ids)

@@ -3,6 +3,7 @@
 Any network of `keras.applications` gets the article's head. The layer before the last, "logits", is what prediction files hold.
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def build_network(experiment: KerasExperiment, source: str, planes: int, prior: 
     images = keras.Input((experiment.size, experiment.size, planes), dtype="uint8", name="images")
     first = logit(prior)
     if experiment.backbone == ALL_CNN:
-        if source != "scratch":
+        if experiment.weights != "scratch":
             what = f"configs/models/{experiment.model}.yaml: there are no ImageNet weights of {ALL_CNN}"
             raise ConfigError(what, "write weights: scratch")
         logits = all_cnn(images, experiment.dropout, first)
@@ -50,7 +51,7 @@ def application(experiment: KerasExperiment, source: str, images: keras.KerasTen
     planes = images.shape[-1]
     given = {"scratch": None, f"keras {experiment.backbone}": "imagenet"}
     weights = given[source] if source in given else str(given_file(experiment.weights, "a .h5 file without top layers, keras or scratch"))
-    if weights and planes != 3:
+    if experiment.weights != "scratch" and planes != 3:
         what = f"configs/models/{experiment.model}.yaml: ImageNet weights are for 3 planes, and channels give {planes}"
         raise ConfigError(what, 'choose a recipe of 3, e.g. SET="channels.name=rgb", or SET="weights=scratch"')
     try:
@@ -61,7 +62,8 @@ def application(experiment: KerasExperiment, source: str, images: keras.KerasTen
     except Exception as error:  # Keras raises that very class where a download fails
         reason = " ".join(str(error).split())[:160]
         what = f"configs/models/{experiment.model}.yaml: {experiment.backbone} at {experiment.size} px with weights {experiment.weights!r}"
-        then = 'change it with SET="size=..." or SET="weights=..."'
+        larger = re.search(r"at least (\d+)x\1", reason)
+        then = f'SET="size={larger[1]}" or more' if larger else "give a file of this network's weights without top layers, or scratch"
         raise ConfigError(f"{what} cannot be built ({reason})", then) from None
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):

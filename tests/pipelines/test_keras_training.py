@@ -69,7 +69,8 @@ def test_all_cnn_killed_and_gone_on_with_ends_with_the_same_bytes_and_stacks_wit
     ("settings", "message"),
     [
         ("backbone=AllCMM", "configs/models/keras-tiny.yaml: there is no Keras network 'AllCMM': choose one of: AllCNN, "),
-        ("backbone=InceptionResNetV2 size=64", "InceptionResNetV2 at 64 px with weights 'scratch' cannot be built"),
+        ("backbone=InceptionResNetV2 size=64", 'Received: input_shape=(64, 64, 3)): SET="size=75" or more'),
+        ("weights=keras", "there are no ImageNet weights of AllCNN"),
         ("backbone=DenseNet121 weights=nowhere.h5", "there is no file nowhere.h5"),
         ("weights=some.h5", "there is no file some.h5"),
         ("channels=[]", "the list of channels is empty: this competition has red, green, blue, yellow"),

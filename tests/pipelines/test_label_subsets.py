@@ -278,7 +278,7 @@ def test_a_trained_part_is_stacked_by_name(project):
 def test_labels_that_there_are_not_are_refused_by_the_files_name(project, labels, message):
     path = project.root / "configs/models/tiny.yaml"
     path.write_text(path.read_text() + f"labels: {labels}\n")
-    assert project.refused(fold(project)).endswith(f"configs/models/tiny.yaml, labels: {message}")
+    assert project.refused(fold(project)).endswith(f"labels of tiny: {message}")
     assert not (project.root / "oof/tiny").exists()
 
 

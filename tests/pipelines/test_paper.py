@@ -60,7 +60,10 @@ def test_the_quick_table_has_every_row_and_only_measured_figures(small):
             expected = f1_score(truth, predictions.logits > 0, average="macro", zero_division=0)
             assert found[system.model][key]["value"] == pytest.approx(expected)
             assert f"{100 * expected:.2f} +- " in line
-        assert f"{system.reported:.2f}" in line
+            if kind == "fold":
+                constant = f1_score(truth, np.ones_like(truth), average="macro", zero_division=0)
+                assert found[system.model]["constant"] == pytest.approx(constant)
+        assert [cell in line for cell in (f"{system.reported:.2f}", "  scratch  ", f"{100 * constant:.2f}")] == [True] * 3
         assert found[system.model]["classes"] == (2 if "nine" in system.model else 3)
     assert next(line for line in lines if line.startswith("people ")).split() == ["people", "71.0"]
     held = next(iter(found.values()))["held_rows"]
@@ -71,7 +74,7 @@ def test_the_quick_table_has_every_row_and_only_measured_figures(small):
 
 def test_a_second_look_at_the_hold_out_is_named(tmp_path, capsys):
     once = Estimate(0.5, 0.1)
-    scores = Scores(3, 16, 0.01, once, once, once, once, 10, 5, 20, 1.0, {"holdout-0.parquet": "abc"})
+    scores = Scores(3, 16, 0.01, 1, "scratch", 0.1, once, once, once, once, 10, 5, 20, 1.0, {"holdout-0.parquet": "abc"})
     path = tmp_path / "paper.json"
     path.write_text(json.dumps(numbers({"net": scores})))
     warn_of_a_second_look(path, {"net": scores})

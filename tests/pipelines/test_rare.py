@@ -103,7 +103,7 @@ def test_tuned_thresholds_come_from_the_other_folds(tables):
         (("fair",), "configs/models/fair.yaml copies no rare labels: name a model with `rare` last"),
         (("good", "fair"), "configs/models/fair.yaml copies no rare labels: name a model with `rare` last"),
         (("none", "good"), "there is no configs/models/none.yaml: choose one of: "),
-        (("tiny", "good"), "there is no oof/tables/tiny/fold-0.parquet: "),
+        (("tiny", "good"), 'there is no oof/tables/tiny/fold-0.parquet: make models COMP=tables MODELS="tiny good"'),
     ],
 )
 def test_mistakes_are_one_line(tables, models, message):
