@@ -9,11 +9,11 @@ PEERS := .venv-peers/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
 # values reach the shell through the environment, so that no quote in them can break a line
-export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK
+export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK ID
 given = $(if $($(1)),$(2) "$$$(1)")
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare paper bench bench-stack check test
+.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare neighbours without paper bench bench-stack check test
 
 help: ## this list
 	@echo "Targets:"
@@ -22,11 +22,12 @@ help: ## this list
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
-#: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare)
+#: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare, without)
 #: MODELS   "a b c": models to train, to stack (default: those the competition lists; all complete ones) or to let vote
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: WORKERS  folds trained, or stacks fitted, side by side (default: one a GPU, else one a core)
+#: ID       an image, whose neighbours are shown (make neighbours)
 #: QUICK    1: one fold of drawn images at small size (make paper)
 #: DATA     a folder in Kaggle's layout (make data, competition)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
@@ -49,8 +50,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,keras]'
 	@touch $(READY)
 
-practice: $(READY) ## the whole job on a drawn competition: draw, train, stack, score
+practice: $(READY) ## the whole job on a drawn competition: draw, train, stack, score, and what neighbours are worth
 	@$(MAKE) --no-print-directory data models stack score COMP=practice
+	@$(MAKE) --no-print-directory without COMP=practice MODEL=arcface-efficientnet-lite0
 
 data: $(READY) ## draw, download (COMP=hpa) or take (DATA=dir) a competition's tables and images, and check them
 	@$(RUN)data --competition "$$COMP" $(call given,DATA,--data)
@@ -93,6 +95,12 @@ import: $(READY) ## bring predictions made elsewhere: MODEL=name VAL=file TEST=f
 
 rare: $(READY) ## label counts with copies of rare labels (MODEL), and what these do to recall: MODELS="plain with-copies"
 	@$(RUN)rare --competition "$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL})
+
+neighbours: $(READY) ## what the nearest images say, by MODELS that embed: how well they predict, what looks wrong; with ID=... a picture
+	@$(RUN)neighbours --competition "$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL}) $(call given,ID,--id)
+
+without: $(READY) ## what MODEL is worth: the stack with it and without it
+	@$(RUN)without --competition "$$COMP" --model "$$MODEL" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
 
 paper: $(READY) ## the article's systems, trained where they are missing, beside what it reports (QUICK=1: in a quarter of an hour)
 	@$(RUN)paper $(if $(filter-out 0,$(QUICK)),--quick,--competition "$$COMP") $(call given,WORKERS,--workers)

@@ -122,6 +122,37 @@ class TorchExperiment(Experiment):
     parts: ClassVar[dict[str, str]] = {**Experiment.parts, "losses": "loss"}
 
 
+class Votes(Strict):
+    """How neighbours vote, see `comp.votes_of_neighbours`.
+
+    `count` neighbours, each with weight exp((similarity - 1) / `temperature`); the share of images with each label in the train table
+    votes with them, as much as `prior` neighbours of similarity 1.
+    """
+
+    count: int = Field(10, ge=1)
+    temperature: float = Field(0.1, gt=0)
+    prior: float = Field(0.01, gt=0)
+
+
+class MetricExperiment(TorchExperiment):
+    """A timm backbone that embeds, trained by `comp.trainers.metric_trainer`; an image's neighbours among the training images predict.
+
+    `embedding` is the length of the vectors, `metric` a part of `comp/metric_losses/`, the loss that pulls together what is equal.
+    That are images of one `identity`: "groups" of the fold map (antibodies), the same set of "labels", or, by "auto", groups where
+    the competition has a table of them, else labels. `classification` weighs `loss`, of a second head that predicts the labels; with
+    0 there is none.
+    """
+
+    trainer: Literal["metric"]  # type: ignore[assignment]
+    embedding: int = Field(512, ge=2)
+    metric: Part = Field(default_factory=lambda: {"name": "arcface"})
+    identity: Literal["auto", "groups", "labels"] = "auto"
+    classification: float = Field(0.0, ge=0)
+    votes: Votes = Votes()
+    sampler: Part = Field(default_factory=lambda: {"name": "identities"})
+    parts: ClassVar[dict[str, str]] = {**TorchExperiment.parts, "metric_losses": "metric"}
+
+
 class KerasTraining(Training):
     """Adam at one rate, as the article has it; `precision: bf16` computes in bfloat16 and keeps weights in float32."""
 
@@ -143,7 +174,7 @@ class KerasExperiment(Experiment):
     own_process: ClassVar[bool] = True  # TensorFlow keeps the memory of finished networks, and PyTorch cannot be loaded after it
 
 
-TRAINERS: dict[str, type[Experiment]] = {"torch": TorchExperiment, "keras": KerasExperiment}
+TRAINERS: dict[str, type[Experiment]] = {"torch": TorchExperiment, "metric": MetricExperiment, "keras": KerasExperiment}
 
 
 def load_experiment(model: str, competition: Competition, settings: dict[str, Any] | None = None, root: Path = Path()) -> Experiment:

@@ -80,6 +80,12 @@ class Folds:
         rows = [place[name] for name in ids]
         return Folds(tuple(ids), self.fold[rows], tuple(self.group[row] for row in rows))
 
+    def split_pairs(self, pairs: pd.DataFrame) -> list[str]:
+        """Near-duplicates (columns id_a, id_b) of which one was trained on where the other is held out: "a (fold 0) and b (fold 2)"."""
+        fold = dict(zip(self.ids, self.fold.tolist(), strict=True))
+        each = [(first, second) for first, second in zip(pairs["id_a"], pairs["id_b"], strict=True) if first in fold and second in fold]
+        return [f"{a} (fold {fold[a]}) and {b} (fold {fold[b]})" for a, b in each if fold[a] != fold[b]]
+
     def write(self, path: Path) -> None:
         table = pd.DataFrame({"id": self.ids, "fold": self.fold, "group": self.group})
         with atomic_write(path) as file:

@@ -44,6 +44,10 @@ class Paths:
     def holdout_predictions(self, model: str, fold: int) -> Path:
         return self.model(model) / f"holdout-{fold}.parquet"
 
+    def embeddings(self, model: str, fold: int) -> Path:
+        """Vectors of all images by the network of a fold, of a model that embeds."""
+        return self.model(model) / f"embeddings-{fold}.parquet"
+
     def imported(self, model: str) -> Path:
         """Predictions of a model trained elsewhere on the rows of the train table."""
         return self.model(model) / "imported.parquet"
@@ -75,6 +79,14 @@ class Paths:
     def rare_labels(self, model: str) -> Path:
         """The plot of the label counts, before and after rare labels were copied."""
         return self.run(model, 0).with_name("rare-labels.png")
+
+    def features(self, model: str) -> Path:
+        """What the neighbours of a model that embeds say of each image, for a stack."""
+        return self.model(model) / "features.parquet"
+
+    def neighbours(self) -> Path:
+        """Folder of the map, the images to review, and pictures of neighbours."""
+        return self.root / "runs" / self.competition / "neighbours"
 
     def gallery(self) -> Path:
         """The picture of every channel recipe."""

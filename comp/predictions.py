@@ -16,8 +16,9 @@ from comp.files import atomic_write, hash_of
 from comp.schema import Strict, parse
 
 KEY = b"comp"
+AGAIN = "make it again with its model's `make fold-K MODEL=...`, or `make import`"
 HARDWARE = {"threads", "precision"}  # folds of one model may be trained on different machines
-Kind = Literal["oof", "test", "holdout", "imported", "hard", "stack"]
+Kind = Literal["oof", "test", "holdout", "imported", "hard", "stack", "embeddings"]
 
 
 class Provenance(Strict):
@@ -26,7 +27,7 @@ class Provenance(Strict):
     Attributes:
         kind: "oof" rows are fold `fold`'s own, never trained on; "test" and "holdout" rows belong to no fold; "imported"
             rows come from models trained elsewhere; "hard" rows are labels decided elsewhere, as logits of +-16; "stack" rows
-            were blended from other models' predictions.
+            were blended from other models' predictions; "embeddings" are of all images, by the network of fold `fold`.
         fold: the fold whose model predicted, None where there is none of ours.
         weights: where the network's first weights came from.
         experiment, folds, data: hashes of the experiment, the fold map and the train table (ids and labels).
@@ -105,17 +106,27 @@ class Predictions:
         return self.logits[[row[image_id] for image_id in ids]]
 
     def write(self, path: Path) -> None:
-        columns = schema(len(self.provenance.classes))
-        metadata = {KEY: json.dumps(self.provenance.model_dump(mode="json"), sort_keys=True).encode()}
-        table = pa.table([self.ids, self.fold, *self.logits.T], columns.with_metadata(metadata))
-        with atomic_write(path) as file:
-            pq.write_table(table, file, compression="zstd", use_dictionary=False, use_byte_stream_split=columns.names[2:])
+        write_rows(path, self.ids, self.fold, self.logits, schema(len(self.provenance.classes)), self.provenance)
 
 
 def schema(classes: int) -> pa.Schema:
     """The columns of a prediction file: id, fold and a logit a class."""
-    logits = [(f"z{number:02d}", pa.float32()) for number in range(classes)]
-    return pa.schema([("id", pa.string()), ("fold", pa.int8()), *logits])
+    return columns_of([f"z{number:02d}" for number in range(classes)])
+
+
+def columns_of(names: Sequence[str]) -> pa.Schema:
+    """Columns of id and fold, then numbers."""
+    return pa.schema([("id", pa.string()), ("fold", pa.int8()), *[(name, pa.float32()) for name in names]])
+
+
+def write_rows(
+    path: Path, ids: Sequence[str], fold: NDArray[np.int8], values: NDArray[np.float32], columns: pa.Schema, made: Provenance
+) -> None:
+    """Ids, folds and values (N, D) with where they came from: equal ones give equal bytes."""
+    metadata = {KEY: json.dumps(made.model_dump(mode="json"), sort_keys=True).encode()}
+    table = pa.table([ids, fold, *values.T], columns.with_metadata(metadata))
+    with atomic_write(path) as file:
+        pq.write_table(table, file, compression="zstd", use_dictionary=False, use_byte_stream_split=columns.names[2:])
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -124,7 +135,24 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         PredictionError: missing, damaged, or not a prediction file of this toolkit.
     """
-    again = "make it again with its model's `make fold-K MODEL=...`, or `make import`"
+    table, provenance = read_rows(path, AGAIN)
+    columns = schema(len(provenance.classes))
+    if not table.schema.equals(columns):
+        what = f"{path} does not have the columns id (text), fold (int8) and z00 to {columns.names[-1]} (float32)"
+        raise PredictionError(what, AGAIN)
+    logits = np.column_stack([column.to_numpy() for column in table.columns[2:]])
+    try:
+        return Predictions(tuple(table["id"].to_pylist()), table["fold"].to_numpy(), logits, provenance)
+    except PredictionError as error:
+        raise PredictionError(f"{path}: {error.what}", error.then) from None
+
+
+def read_rows(path: Path, again: str) -> tuple[pa.Table, Provenance]:
+    """What `write_rows` wrote, without empty cells; its columns are not checked.
+
+    Raises:
+        PredictionError: missing, damaged, or without a word on where it came from; `again` is what to type then.
+    """
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
@@ -141,17 +169,9 @@ def read_predictions(path: Path) -> Predictions:
         raise PredictionError(error.what, again) from None
     except ValueError:
         raise PredictionError(f"{path} says where it came from in no JSON", again) from None
-    columns = schema(len(provenance.classes))
-    if not table.schema.equals(columns):
-        what = f"{path} does not have the columns id (text), fold (int8) and z00 to {columns.names[-1]} (float32)"
-        raise PredictionError(what, again)
     if any(column.null_count for column in table.columns):
         raise PredictionError(f"{path} has empty cells", again)
-    logits = np.column_stack([column.to_numpy() for column in table.columns[2:]])
-    try:
-        return Predictions(tuple(table["id"].to_pylist()), table["fold"].to_numpy(), logits, provenance)
-    except PredictionError as error:
-        raise PredictionError(f"{path}: {error.what}", error.then) from None
+    return table, provenance
 
 
 def join_folds(parts: Sequence[Predictions], ids: Sequence[str]) -> Predictions:

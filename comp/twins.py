@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from comp.data.duplicates import components
+from comp.data.duplicates import components, read_pairs
 from comp.errors import DataError
 from comp.paths import Paths
 from comp.rows import Rows
@@ -22,19 +21,14 @@ def test_duplicates(paths: Paths, ids: Sequence[str]) -> NDArray[np.int64]:
         DataError: the list is damaged, or names an id that is not in `ids`.
     """
     path = paths.test_duplicates()
+    if not path.exists():
+        return np.arange(len(ids))
     again = f"remove it, then: make folds COMP={paths.competition}"
     try:
-        pairs = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        return np.arange(len(ids))
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise DataError(f"{path} cannot be read as CSV ({' '.join(str(error).split())[:120]})", again) from None
-    if missing := {"id_a", "id_b"} - set(pairs.columns):
-        raise DataError(f"{path} has no column {min(missing)!r}", again)
-    try:
-        return np.unique(components(ids, pairs), return_inverse=True)[1]
+        return np.unique(components(ids, read_pairs(path, again)), return_inverse=True)[1]
     except DataError as error:
-        raise DataError(f"{path}: {error.what}", again) from None
+        what = error.what if str(path) in error.what else f"{path}: {error.what}"
+        raise DataError(what, again) from None
 
 
 def averaged(rows: Rows, components: NDArray) -> Rows:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipelines.command import run, say
 
-MEASUREMENTS = ("folds", "thresholds", "greedy", "stack_cost", "cache", "memory", "training", "keras")
+MEASUREMENTS = ("folds", "thresholds", "neighbours", "greedy", "stack_cost", "cache", "memory", "training", "keras")
 
 
 def main() -> None:

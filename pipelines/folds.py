@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from comp.folds import Folds
     from comp.paths import Paths
 
+SHOWN = 20  # pairs that are named
 DUPLICATE_SIZE = 128  # pixels at which near-duplicates are looked for
 
 
@@ -52,6 +53,23 @@ def main() -> None:
         list_test_duplicates(competition, paths)
     ids, labels = read_train(competition, paths)
     say(balance_table(folds.in_order(ids), labels, competition.labels.names))
+    if competition.folds.duplicates and competition.images:
+        for line in audit(competition, paths, folds):
+            say(line)
+
+
+def audit(competition: "Competition", paths: "Paths", folds: "Folds") -> list[str]:
+    """Which near-duplicates the fold map splits; they are looked for where that was not done yet."""
+    from comp.data.duplicates import read_pairs
+
+    if not paths.duplicates().exists():
+        near_duplicates(competition, paths, folds.ids)
+    pairs = read_pairs(paths.duplicates(), f"remove it, then: make folds COMP={competition.name}")
+    split = folds.split_pairs(pairs)
+    if not split:
+        return [f"audit: none of the {len(pairs)} pairs of near-duplicates is split between folds"]
+    shown = split[:SHOWN] + ([f"and {len(split) - SHOWN} more"] if len(split) > SHOWN else [])
+    return [f"audit: {len(split)} of {len(pairs)} pairs of near-duplicates are split between folds, and scores will be too high:", *shown]
 
 
 def share(text: str) -> float:

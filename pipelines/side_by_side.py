@@ -21,18 +21,18 @@ _slot = 0  # this worker's GPU and line of the terminal
 def train_side_by_side(requests: list[Request], workers: int | None) -> None:
     """Train the requests on `workers` processes.
 
-    Trainers come one after another: their frameworks do not go together in one process. The first error stops what has not started;
-    folds under way end, and what is complete stays.
+    Those that need a process of their own do not mix with the others: their frameworks do not go together. The first error stops what has
+    not started; folds under way end, and what is complete stays.
     """
-    groups: dict[str, list[Request]] = {}
+    groups: dict[bool, list[Request]] = {}
     for request in requests:
-        groups.setdefault(request.load()[1].trainer, []).append(request)
+        groups.setdefault(request.load()[1].own_process, []).append(request)
     for group in groups.values():
         train_group(group, workers)
 
 
 def train_group(requests: list[Request], workers: int | None) -> None:
-    """Train requests with one trainer; where it leaves memory behind, no process trains twice."""
+    """Train requests of one framework; where it leaves memory behind, no process trains twice."""
     experiments = [request.load()[1] for request in requests]
     single_use, threads = experiments[0].own_process, max(experiment.train.threads for experiment in experiments)
     gpus = in_own_process(devices, experiments[0]) if single_use else devices(experiments[0])

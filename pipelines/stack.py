@@ -4,6 +4,7 @@ Writes submissions/<competition>/<stack>-<hash8>.csv with a .json that says how 
 oof/<competition>/<stack>/, so that it can be a model of another stack.
 """
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipelines.command import parser, positive, run, say
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from comp.proof import Proof
     from comp.resampling import Estimate
     from comp.rows import Rows
+    from comp.shift import LabelShift
     from comp.stacking import Recipe, Stack
     from pipelines.stack_inputs import Inputs
 
@@ -73,33 +75,24 @@ def contributed(rows: "Rows", proof: "Proof", recipe: "Recipe", inputs: "Inputs"
 
 def write(inputs: "Inputs", rows: "Rows", test: "Rows", proof: "Proof", recipe: "Recipe", name: str, found: "Contributions | None") -> None:
     """Decide about the test rows; write the submission, its explanation, and the stack's own predictions."""
-    from dataclasses import replace
-
-    from comp.rows import Rows
-    from comp.shift import estimate
     from comp.submission import write_submission
     from pipelines.stack_explanation import curves, explanation, numbers, shift_of_classes
     from pipelines.stack_inputs import write_own_predictions
     from pipelines.stack_table import shift_lines
 
     task = inputs.task
-    blend = proof.stack.blended(test)
-    singles = [proof.stack.blended(inputs.test_rows(recipe.features, fold)) for fold in range(inputs.folds)]
-    shift = estimate(rows.blended(proof.chosen_blend), Rows.joined(singles))
-    for line in shift_lines(shift, task.classes.names, corrected=recipe.shift):
+    for_test = stacks_for_test(inputs, rows, test, proof, recipe)
+    for line in shift_lines(for_test.shift, task.classes.names, corrected=recipe.shift):
         say(line)
-    stack = for_means(proof.stack, singles, blend)
-    moved = replace(proof.stack, thresholds=shift.corrected(proof.stack.thresholds))
-    deciding = for_means(moved, singles, blend) if recipe.shift else stack
     if inputs.folds > 1:
-        moved_by = distance(proof.stack, stack)
+        moved_by = distance(proof.stack, for_test.unshifted)
         say(f"test predictions are means of {inputs.folds} folds, labelled ones of one: thresholds moved by {moved_by:.2f} on average")
-    decisions, empty = deciding.decide(blend)
-    sidecar = explanation(inputs, proof, deciding, recipe, found) | {"stack": name, "filled": int(empty.sum())}
-    if held := score_holdout(inputs, stack, recipe):
+    decisions, empty = for_test.deciding.decide(for_test.blend)
+    sidecar = explanation(inputs, proof, for_test.deciding, recipe, found) | {"stack": name, "filled": int(empty.sum())}
+    if held := score_holdout(inputs, for_test.unshifted, recipe):
         sidecar["holdout"] = numbers(held)
-    sidecar |= {"shift": shift_of_classes(task, shift), "curves": curves(task, proof)}
-    write_own_predictions(inputs, proof, recipe, name, blend)
+    sidecar |= {"shift": shift_of_classes(task, for_test.shift), "curves": curves(task, proof)}
+    write_own_predictions(inputs, proof, recipe, name, for_test.blend)
     if left := len(task.competition.classes) - len(task.classes):
         sidecar["note"] = note_of_a_part(proof, len(task.classes), left)
     labels = task.classes.strings(decisions)
@@ -107,6 +100,35 @@ def write(inputs: "Inputs", rows: "Rows", test: "Rows", proof: "Proof", recipe: 
     say(f"{path}: {len(labels)} rows, {empty.sum()} of them empty and filled with their most likely class (highest above its threshold)")
     if "note" in sidecar:
         say(sidecar["note"])
+
+
+@dataclass(frozen=True)
+class ForTest:
+    """A proven stack, ready to decide about test rows.
+
+    Attributes:
+        blend: the test rows as it sees them, means over folds.
+        unshifted: the stack with thresholds for means over folds.
+        deciding: the same, corrected for the label shift where the recipe asks for it.
+    """
+
+    blend: "Rows"
+    shift: "LabelShift"
+    unshifted: "Stack"
+    deciding: "Stack"
+
+
+def stacks_for_test(inputs: "Inputs", rows: "Rows", test: "Rows", proof: "Proof", recipe: "Recipe") -> ForTest:
+    """Fit the stack's thresholds to the test rows' means over folds, and to their label shift."""
+    from comp.rows import Rows
+    from comp.shift import estimate
+
+    blend = proof.stack.blended(test)
+    singles = [proof.stack.blended(inputs.test_rows(recipe.features, fold)) for fold in range(inputs.folds)]
+    shift = estimate(rows.blended(proof.chosen_blend), Rows.joined(singles))
+    unshifted = for_means(proof.stack, singles, blend)
+    moved = replace(proof.stack, thresholds=shift.corrected(proof.stack.thresholds))
+    return ForTest(blend, shift, unshifted, for_means(moved, singles, blend) if recipe.shift else unshifted)
 
 
 def note_of_a_part(proof: "Proof", classes: int, left: int) -> str:
@@ -118,8 +140,6 @@ def note_of_a_part(proof: "Proof", classes: int, left: int) -> str:
 
 def for_means(stack: "Stack", singles: "list[Rows]", mean: "Rows") -> "Stack":
     """The stack with thresholds for blends of means over folds, of which `singles` are those of each fold."""
-    from dataclasses import replace
-
     from comp.fold_means import matched
 
     return replace(stack, thresholds=matched(stack.thresholds, [single.logits[0] for single in singles], mean.logits[0]))

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from comp import parts
 from comp.competition import Competition, load_competition, read_test_ids, read_train
 from comp.data.planes import Planes
+from comp.embeddings import Embeddings, read_embeddings
 from comp.errors import ConfigError, FoldError, PredictionError
-from comp.experiment import Experiment, Top, load_experiment
+from comp.experiment import Experiment, MetricExperiment, Top, load_experiment
 from comp.files import hash_of, lock, remove_leftovers, write_json, write_text
 from comp.folds import HOLDOUT, Folds
 from comp.metrics import macro_f1
@@ -142,7 +143,7 @@ def train_fold(request: Request, slot: int = 0) -> None:
     folder = paths.run(request.model, request.fold)
     with lock(folder / "lock", f"training of {request.name}"):
         checkpoint = checkpoint_of(paths, request, experiment)
-        for written in (checkpoint, *files_of(paths, request)):
+        for written in (checkpoint, *files_of(paths, request, experiment)):
             remove_leftovers(written)
         ids, labels = read_train(competition, paths)
         test_ids = read_test_ids(competition, paths)
@@ -174,10 +175,20 @@ class Table:
         return {"experiment": experiment.hash, "folds": self.folds.fingerprint, "data": data_fingerprint(self.ids, self.labels)}
 
 
-def files_of(paths: Paths, request: Request) -> list[Path]:
+def files_of(paths: Paths, request: Request, experiment: Experiment) -> list[Path]:
     """Every file that a fold's training writes, but for its checkpoint and the experiment's YAML."""
-    kinds = (paths.fold_predictions, paths.test_predictions, paths.holdout_predictions, paths.run_record)
+    kinds = [paths.fold_predictions, paths.test_predictions, paths.holdout_predictions, paths.run_record]
+    if isinstance(experiment, MetricExperiment):
+        kinds.append(paths.embeddings)
     return [path(request.model, request.fold) for path in kinds]
+
+
+def identities(competition: Competition, experiment: Experiment, folds: Folds, labels: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,) numbers, equal for images of one thing: of one group, else of one set of labels (N, C)."""
+    asked = experiment.identity if isinstance(experiment, MetricExperiment) else "auto"
+    if asked == "labels" or (asked == "auto" and competition.groups is None):
+        return np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    return np.unique(folds.group, return_inverse=True)[1]
 
 
 def checkpoint_of(paths: Paths, request: Request, experiment: Experiment) -> Path:
@@ -204,7 +215,11 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
     all_that_matters = hash_of([identity, fold, precision, source, versions(trainer.VERSIONS)])
     run = Run(fold, device, checkpoint, all_that_matters, source, request.checkpoint_minutes, slot)
     in_training = np.flatnonzero((number != fold) & (number != HOLDOUT))
-    trained = trainer.train(experiment, FoldData(train_images.images, labels, in_training, planes_of(competition, experiment)), run)
+    data = FoldData(
+        train_images.images, labels, in_training, planes_of(competition, experiment), table.ids,
+        identities(competition, experiment, table.folds, labels),
+    )  # fmt: skip
+    trained = trainer.train(experiment, data, run)
     started = time.monotonic()
 
     provenance = Provenance(
@@ -226,6 +241,11 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
         predictions("holdout", train_images.images, kept_away, table.ids).write(paths.holdout_predictions(request.model, fold))
     test_rows = np.arange(len(table.test_ids))
     predictions("test", test_images.images, test_rows, table.test_ids).write(paths.test_predictions(request.model, fold))
+    if trained.embed:
+        vectors = np.concatenate([trained.embed(train_images.images), trained.embed(test_images.images)])
+        of_all = np.r_[number, np.full(len(test_rows), HOLDOUT, np.int8)]
+        made = provenance.model_copy(update={"kind": "embeddings"})
+        Embeddings((*table.ids, *table.test_ids), of_all, vectors, made).write(paths.embeddings(request.model, fold))
     score = macro_f1(labels[held_out], out_of_fold.logits > 0)
     seconds = trained.seconds + time.monotonic() - started
     write_json(paths.run_record(request.model, fold), {
@@ -241,14 +261,14 @@ def train_and_predict(request: Request, table: Table, source: str, slot: int) ->
 
 def is_complete(paths: Paths, request: Request, experiment: Experiment, table: Table, source: str) -> bool:
     """Whether the fold's files are there, whole, and made by this experiment from these folds and data; else says why not."""
-    files = files_of(paths, request)
+    files = files_of(paths, request, experiment)
     if not table.has_holdout:
         files.remove(paths.holdout_predictions(request.model, request.fold))
     if not all(file.exists() for file in files):
         return False
     files.remove(paths.run_record(request.model, request.fold))
     try:
-        found = [read_predictions(file) for file in files]
+        found = [(read_embeddings if file == paths.embeddings(request.model, request.fold) else read_predictions)(file) for file in files]
     except PredictionError as error:
         say(f"{error.what}; training again")
         return False

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch._dynamo  # noqa: F401  # after TensorFlow, which some tests load, it crashes
 
 from pipelines import command
 

@@ -4,7 +4,7 @@ import pytest
 
 from comp import parts
 from comp.competition import load_competition
-from comp.experiment import load_experiment
+from comp.experiment import TorchExperiment, load_experiment
 from comp.models.backbone import refuse_unknown_backbone
 from comp.models.keras_networks import ALL_CNN, find_application
 from comp.schema import parse, read_yaml
@@ -33,7 +33,7 @@ def test_every_config_opens_with_its_command(kind):
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_fits_every_competition(model, competition):
     experiment = load_experiment(model, load_competition(competition, REPOSITORY), root=REPOSITORY)
-    if experiment.trainer == "torch":
+    if isinstance(experiment, TorchExperiment):
         refuse_unknown_backbone(experiment)
     elif experiment.backbone != ALL_CNN:
         assert find_application(experiment)

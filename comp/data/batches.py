@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from comp.data.planes import Planes
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.float32]]
+Arrays = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]
 Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+Order = Callable[[NDArray[np.bool_], NDArray[np.int64], np.random.Generator], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Batches:
     Attributes:
         images: (N, H, W, C) uint8, the cache.
         labels: (N, classes) of the same rows.
+        identity: (N,) equal for images of one thing, such as an antibody.
         rows: the rows to train on.
         planes: what is seen of them.
         copies: rows that are added, which have an augmentation of their own.
@@ -39,10 +41,11 @@ class Batches:
 
     images: NDArray[np.uint8]
     labels: NDArray[np.bool_]
+    identity: NDArray[np.int64]
     rows: NDArray[np.int64]
     planes: Planes
     batch_size: int
-    sampler: Callable[[NDArray[np.bool_], np.random.Generator], NDArray[np.int64]]
+    sampler: Order
     augmentation: Augment
     seed: tuple[int, ...]
     copies: Copies | None = None
@@ -54,21 +57,23 @@ class Batches:
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Places in `all_rows`."""
-        return self.sampler(self.labels[self.all_rows], np.random.default_rng([*self.seed, epoch]))
+        every = self.all_rows
+        return self.sampler(self.labels[every], self.identity[every], np.random.default_rng([*self.seed, epoch]))
 
     def __len__(self) -> int:
         """Steps an epoch; a last, smaller batch is dropped (batch normalisation suffers), unless it is the only one."""
         return max(len(self.order(0)) // self.batch_size, 1)
 
     def epoch(self, epoch: int) -> Callable[[int], Arrays]:
-        """What makes batch `step` of an epoch: images (B, H, W, planes) uint8 and labels (B, classes) float32."""
+        """What makes batch `step` of an epoch: images (B, H, W, planes) uint8, labels (B, classes) float32 and identity (B,)."""
         order, every = self.order(epoch), self.all_rows
 
         def make(step: int) -> Arrays:
             places = order[step * self.batch_size : (step + 1) * self.batch_size]
             rows = every[places]
             images = self.planes.read(self.images, rows)
-            return self._augmented(images, places, [*self.seed, epoch, step + 1]), self.labels[rows].astype(np.float32)
+            changed = self._augmented(images, places, [*self.seed, epoch, step + 1])
+            return changed, self.labels[rows].astype(np.float32), self.identity[rows]
 
         return make
 

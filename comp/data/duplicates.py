@@ -6,6 +6,7 @@ grey image, the sum of the standardised channels. Turned and mirrored copies are
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -77,6 +78,21 @@ def components(ids: Sequence[str], pairs: pd.DataFrame) -> list[str]:
     links = [place[name] for name in pairs["id_a"]], [place[name] for name in pairs["id_b"]]
     number = connected_components(coo_array((np.ones(len(pairs), bool), links), shape=(len(ids), len(ids))), directed=False)[1]
     return pd.Series(list(ids), dtype=object).groupby(number).transform("min").tolist()
+
+
+def read_pairs(path: Path, again: str) -> pd.DataFrame:
+    """A list of near-duplicates, CSV with the columns id_a and id_b; `again` is what to type where it is damaged.
+
+    Raises:
+        DataError: it cannot be read, or lacks a column.
+    """
+    try:
+        pairs = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise DataError(f"{path} cannot be read as CSV ({' '.join(str(error).split())[:120]})", again) from None
+    if missing := {"id_a", "id_b"} - set(pairs.columns):
+        raise DataError(f"{path} has no column {min(missing)!r}", again)
+    return pairs
 
 
 def aligned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

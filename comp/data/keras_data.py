@@ -1,6 +1,9 @@
 """Batches for Keras, from the same cache and in the same order as those for PyTorch."""
 
-from comp.data.batches import Arrays, Batches
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.data.batches import Batches
 from comp.quiet_tensorflow import keras
 
 
@@ -14,5 +17,6 @@ class KerasBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return self.steps - self.first
 
-    def __getitem__(self, index: int) -> Arrays:
-        return self.make(self.first + index)
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        images, labels, _ = self.make(self.first + index)
+        return images, labels

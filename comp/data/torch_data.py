@@ -3,27 +3,28 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from comp.data.batches import Arrays, Batches
+from comp.data.batches import Batches
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 AHEAD = 2  # batches each thread makes while one is trained on
 
 
 def epoch_of(batches: Batches, epoch: int, first_step: int = 0, threads: int = 1) -> Iterator[Batch]:
-    """The batches of an epoch from `first_step` on: (B, H, W, planes) uint8 and (B, classes) float32."""
+    """The batches of an epoch from `first_step` on: images (B, H, W, planes) uint8, labels (B, classes) float32, identity (B,)."""
     return ahead(batches.epoch(epoch), range(first_step, len(batches)), threads)
 
 
-def ahead(make: Callable[[int], Arrays], steps: range, threads: int) -> Iterator[Batch]:
-    """`make(step)` as tensors for each step in order, some of them in the making while one is used."""
+def ahead(make: Callable[[int], tuple[NDArray[Any], ...]], steps: range, threads: int) -> Iterator[Batch]:
+    """The arrays of `make(step)` as tensors for each step in order, some of them in the making while one is used."""
 
     def tensors(step: int) -> Batch:
-        images, labels = make(step)
-        return torch.from_numpy(images), torch.from_numpy(labels)
+        return tuple(map(torch.from_numpy, make(step)))
 
     lead = AHEAD * threads
     with ThreadPoolExecutor(threads) as pool:

@@ -16,7 +16,8 @@ class AllCNN(nn.Module):
 
     The paper drops 0.2 of the input and half of what each stride leaves: `drop_rate` is the half, and the input's keeps its proportion.
     Its table has a ReLU on the classes, too; it would keep every probability of a sigmoid at one half or more, and is left out.
-    Weights start as in He et al. 2015: without normalisation, signals would die out on the way with smaller ones.
+    Weights start as in He et al. 2015: without normalisation, signals would die out on the way with smaller ones. With 0 classes it ends
+    with the mean of its last maps.
     """
 
     def __init__(self, num_classes: int = 10, in_chans: int = 3, drop_rate: float = 0.5) -> None:
@@ -29,7 +30,8 @@ class AllCNN(nn.Module):
             layers += [nn.Dropout(drop_rate)] if stride > 1 else []
             width = wider
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Conv2d(width, num_classes, 1)
+        self.num_features = width
+        self.classifier = nn.Conv2d(width, num_classes, 1) if num_classes else nn.Identity()
         for layer in layers:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

@@ -95,13 +95,22 @@ def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, dev
     Raises:
         ConfigError: timm has no such backbone, or the weights cannot be had or do not fit it.
     """
+    backbone = create_backbone(experiment, source, len(mean), len(prior))
+    start_at(backbone.get_classifier(), prior)  # type: ignore[operator]
+    return Classifier(backbone, mean, deviation)
+
+
+def create_backbone(experiment: TorchExperiment, source: str, planes: int, outputs: int) -> nn.Module:
+    """timm's network of the experiment, (B, planes, H, W) to (B, outputs); with 0 outputs it ends with its pooled features.
+
+    Raises:
+        ConfigError: timm has no such backbone, or the weights cannot be had or do not fit it.
+    """
     refuse_unknown_backbone(experiment)
     options = pretrained_options(experiment.weights, experiment.backbone, source)
     options |= _size_options(experiment.backbone, experiment.size)
     try:
-        backbone = timm.create_model(
-            experiment.backbone, in_chans=len(mean), num_classes=len(prior), drop_rate=experiment.dropout, **options
-        )
+        backbone = timm.create_model(experiment.backbone, in_chans=planes, num_classes=outputs, drop_rate=experiment.dropout, **options)
     except (RuntimeError, KeyError, TypeError, AssertionError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:160]
         what = (
@@ -109,11 +118,15 @@ def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, dev
         )
         raise ConfigError(what, "give weights of this backbone, or check the connection") from None
     backbone.pretrained_cfg.pop("state_dict", None)  # type: ignore[union-attr, operator]  # timm keeps the tensors it was given
-    bias = getattr(backbone.get_classifier(), "bias", None)  # type: ignore[operator]
+    return backbone
+
+
+def start_at(layer: nn.Module, prior: Tensor) -> None:
+    """Let the biases of a last layer start at the logits of `prior`, where it has any."""
+    bias = getattr(layer, "bias", None)
     if bias is not None and bias.shape == prior.shape:
         with torch.no_grad():
             bias.copy_(torch.logit(prior))
-    return Classifier(backbone, mean, deviation)
 
 
 def resolve_precision(asked: str, device: torch.device) -> str:

@@ -1,4 +1,5 @@
-"""Samplers, one a file: `build(**options)` gives a function of labels (N, C) and a generator that returns row numbers.
+"""Samplers, one a file: `build(**options)` gives a function of labels (N, C), identity (N,) and a generator that returns row numbers.
 
-The order of one epoch may repeat or leave out rows; its length depends on the labels alone.
+Identity is equal for images of one thing, such as an antibody. The order of one epoch may repeat or leave out rows; its length
+depends on labels and identity alone.
 """

@@ -43,12 +43,16 @@ class FoldData:
         labels: (N, classes).
         train: rows to train on.
         planes: what the network sees of an image.
+        ids: (N,) of the images, for trainers that need an order of equals.
+        identity: (N,) equal for images of one thing, such as an antibody; None: each shows a thing of its own.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.bool_]
     train: NDArray[np.int64]
     planes: Planes
+    ids: tuple[str, ...] = ()
+    identity: NDArray[np.int64] | None = None
 
     def prior(self) -> NDArray[np.float64]:
         """(classes,) the share of training images that carry each label, kept from 0 and 1."""
@@ -61,8 +65,9 @@ class FoldData:
         if experiment.rare:
             places = rare_copies(experiment.rare, self.labels[self.train], seed)
             added = Copies(self.train[places], parts.build("augmentations", experiment.rare.augmentation))
+        identity = np.arange(len(self.images)) if self.identity is None else self.identity
         return Batches(
-            self.images, self.labels, self.train, self.planes, experiment.train.batch_size,
+            self.images, self.labels, identity, self.train, self.planes, experiment.train.batch_size,
             parts.build("samplers", experiment.sampler), parts.build("augmentations", experiment.augmentation), seed, added,
         )  # fmt: skip
 
@@ -104,9 +109,11 @@ class Trained:
         losses: the mean training loss of each epoch.
         seconds: the time that training took, that of runs which were killed included up to their last checkpoint.
         images: how many images were trained on in that time, those that came again counted again.
+        embed: embeddings (N, size) float32 of length 1 of all images of a cache, from a network that embeds.
     """
 
     predict: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.float32]]
     losses: list[float]
     seconds: float
     images: int
+    embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None

@@ -14,7 +14,7 @@ from comp.data.torch_data import Batch
 from comp.experiment import TorchExperiment
 from comp.models.backbone import Classifier, build_classifier
 from comp.trainers.fold import FoldData
-from comp.trainers.torch_trainer import autocast, learning_rate
+from comp.trainers.torch_loop import autocast, learning_rate
 
 CPU = torch.device("cpu")
 READY = 8  # batches in memory that are used in turn
@@ -64,7 +64,7 @@ class BareLoop:
 
 def batches_in_memory(model: Classifier, data: FoldData, size: int) -> list[Batch]:
     """The first batches, normalised float32 (B, C, H, W) in channels-last order."""
-    made = []
+    made: list[Batch] = []
     for start in range(0, min(READY * size, len(data.train) - size + 1), size):
         rows = data.train[start : start + size]
         images = (torch.from_numpy(data.planes.read(data.images, rows)).float() - model.mean) / model.deviation

@@ -142,7 +142,7 @@ def test_both_fold_maps_split_the_rows_and_ours_is_as_balanced():
 def test_the_bare_loop_does_the_trainers_arithmetic(data, tmp_path):
     trained = train(EXPERIMENT, data, Run(0, "cpu", tmp_path / "checkpoint.pt", "this", "scratch"))
     bare = BareLoop(EXPERIMENT, data)
-    for images, labels in epoch_of(data.batches(EXPERIMENT, 0), 0):
+    for images, labels, _ in epoch_of(data.batches(EXPERIMENT, 0), 0):
         bare.step(bare.model, images, labels)
     assert bare.done == bare.steps == ROWS // 16
     for name, value in trained.predict.args[0].state_dict().items():

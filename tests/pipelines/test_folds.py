@@ -62,7 +62,7 @@ def test_a_map_that_exists_stays_and_the_missing_list_is_made(blobs):
     assert "exists and stays" in ended.stdout
     assert "near-duplicates among test images: 1 pairs" in ended.stdout
     assert (blobs.root / "oof/tiny/folds.csv").read_bytes() == before
-    assert "near-duplicates" not in folds(blobs).stdout
+    assert "near-duplicates among test images" not in folds(blobs).stdout
 
 
 def test_a_given_map_gets_the_list_too(blobs):

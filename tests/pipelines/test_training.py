@@ -137,7 +137,7 @@ def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
     [
         (("--model", "tiny", "--fold", "3"), "there is no fold 3: type make fold-0 to make fold-2"),
         (("--model", "tiny", "--fold", "-1"), "there is no fold -1: type make fold-0 to make fold-2"),
-        (("--model", "net", "--fold", "0"), "there is no configs/models/net.yaml: choose one of: allcnn, densenet121"),
+        (("--model", "net", "--fold", "0"), "there is no configs/models/net.yaml: choose one of: allcnn, arcface-"),
         (("--model", "tiny", "--fold", "0", "--set", "backbone=resnet35"), "timm has no backbone 'resnet35': near it: "),
         (("--model", "tiny", "--fold", "0", "--set", "train.epoch=2"), "unknown key 'train.epoch': did you mean 'epochs'?"),
         (("--model", "tiny", "--fold", "0", "--set", "channels=[red,ultraviolet]"), "there is no channel 'ultraviolet'"),

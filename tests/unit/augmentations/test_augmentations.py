@@ -4,7 +4,7 @@ import torch
 
 from comp import parts
 from comp.augmentations.dihedral import turn
-from comp.trainers.torch_trainer import turn as turn_tensor
+from comp.trainers.torch_loop import turn as turn_tensor
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 12, 4), dtype=np.uint8)
 

@@ -13,38 +13,39 @@ GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (50, 8, 8, 4), dtype=np.uint8)
 LABELS = GENERATOR.random((50, 3)) < 0.3
 ROWS = np.arange(5, 42)
+IDENTITY = GENERATOR.integers(9, size=50)
 
 
 def make(batch_size=8, augmentation=None, columns=(0, 1, 2, 3), copies=None):
     sampler, augment = parts.build("samplers", {"name": "shuffle"}), augmentation or parts.build("augmentations", {"name": "dihedral"})
-    return Batches(IMAGES, LABELS, ROWS, Planes(columns), batch_size, sampler, augment, (7, 0), copies)
+    return Batches(IMAGES, LABELS, IDENTITY, ROWS, Planes(columns), batch_size, sampler, augment, (7, 0), copies)
 
 
 def test_an_epoch_shows_every_row_once_but_for_the_last_small_batch():
     batches = make()
-    seen = np.concatenate([labels.numpy() for _, labels in epoch_of(batches, 0)])
+    _, labels, identity = (torch.cat(each) for each in zip(*epoch_of(batches, 0), strict=True))
     assert len(batches) == 4
-    np.testing.assert_array_equal(seen, LABELS[ROWS[batches.order(0)[:32]]])
+    np.testing.assert_array_equal(labels, LABELS[ROWS[batches.order(0)[:32]]])
+    np.testing.assert_array_equal(identity, IDENTITY[ROWS[batches.order(0)[:32]]])
     assert sorted(batches.order(0)) == list(range(37))
 
 
 def test_fewer_rows_than_a_batch_are_one_batch():
-    assert [len(images) for images, _ in epoch_of(make(batch_size=64), 0)] == [37]
+    assert [len(images) for images, *_ in epoch_of(make(batch_size=64), 0)] == [37]
 
 
 def test_an_epoch_entered_in_the_middle_goes_on_as_if_never_left():
     batches = make()
     whole = list(epoch_of(batches, 3))
     for first, threads in itertools.product(range(4), (1, 3)):
-        for (images, labels), (expected_images, expected_labels) in zip(epoch_of(batches, 3, first, threads), whole[first:], strict=True):
-            assert torch.equal(images, expected_images)
-            assert torch.equal(labels, expected_labels)
+        for batch, expected in zip(epoch_of(batches, 3, first, threads), whole[first:], strict=True):
+            assert all(map(torch.equal, batch, expected))
 
 
 def test_images_stay_with_their_labels_and_epochs_differ():
     batches = make()
     order = batches.order(1)
-    for step, (images, _) in enumerate(epoch_of(batches, 1)):
+    for step, (images, *_) in enumerate(epoch_of(batches, 1)):
         for image, place in zip(images.numpy(), order[step * 8 :], strict=False):
             assert sorted(image[..., 0].ravel()) == sorted(IMAGES[ROWS[place], ..., 0].ravel())  # turned, not changed
     assert not np.array_equal(batches.order(0), order)
@@ -53,7 +54,7 @@ def test_images_stay_with_their_labels_and_epochs_differ():
 def test_copies_come_with_their_labels_and_have_an_augmentation_of_their_own():
     rows = np.array([6, 6, 40])
     batches = make(batch_size=40, augmentation=lambda images, _: images, copies=Copies(rows, lambda images, _: 255 - images))
-    (images, labels), order = batches.epoch(2)(0), batches.order(2)
+    (images, labels, _), order = batches.epoch(2)(0), batches.order(2)
     assert len(batches) == 1
     assert sorted(order) == list(range(40))
     for image, label, place in zip(images, labels, order, strict=True):
@@ -63,7 +64,7 @@ def test_copies_come_with_their_labels_and_have_an_augmentation_of_their_own():
 
 
 def test_only_the_chosen_channels_are_seen():
-    images, _ = make(columns=(1,)).epoch(0)(0)
+    images, *_ = make(columns=(1,)).epoch(0)(0)
     assert images.shape == (8, 8, 8, 1)
 
 

@@ -84,7 +84,7 @@ def test_the_dataset_gives_the_batches_of_the_other_trainers():
     dataset = KerasBatches(batches, epoch=1, first_step=4)
     assert len(dataset) == len(batches) - 4
     for index in range(len(dataset)):
-        for found, expected in zip(dataset[index], batches.epoch(1)(4 + index), strict=True):
+        for found, expected in zip(dataset[index], batches.epoch(1)(4 + index)[:2], strict=True):
             np.testing.assert_array_equal(found, expected)
 
 

@@ -8,7 +8,8 @@ from comp.data.planes import Planes
 from comp.experiment import TorchExperiment, TorchTraining
 from comp.trainers.checkpoint import TrainingState
 from comp.trainers.fold import FoldData, Run
-from comp.trainers.torch_trainer import learning_rate, pick_device, predict, train
+from comp.trainers.torch_loop import learning_rate, over_rows
+from comp.trainers.torch_trainer import pick_device, train
 
 RGBY = Planes((0, 1, 2, 3))
 GENERATOR = np.random.default_rng(0)
@@ -92,7 +93,7 @@ def test_prediction_is_the_mean_over_the_turned_views(tmp_path):
     turned = [np.rot90(IMAGES[60:], k, axes=(1, 2))[:, :, ::flip] for k in range(4) for flip in (1, -1)]
     with torch.inference_mode():
         expected = np.mean([model(torch.from_numpy(np.ascontiguousarray(images))).numpy() for images in turned], axis=0)
-    found = predict(model, eight, RGBY, torch.device("cpu"), IMAGES, np.arange(60, 80))
+    found = over_rows(model, eight, RGBY, torch.device("cpu"), IMAGES, np.arange(60, 80))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -1,0 +1,11 @@
+"""Supervised contrastive loss (Khosla et al. 2020, "Supervised contrastive learning", equation 2)."""
+
+from collections.abc import Callable
+
+from pytorch_metric_learning.losses import SupConLoss
+from torch import nn
+
+
+def build(temperature: float = 0.1) -> Callable[[int, int], nn.Module]:
+    """`temperature` divides the cosines."""
+    return lambda identities, size: SupConLoss(temperature=temperature)

@@ -1,0 +1,27 @@
+"""Triplets of the batch (Schroff et al. 2015, "FaceNet", equation 1), with the hardest ones mined (Hermans et al. 2017)."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import BatchEasyHardMiner
+from torch import Tensor, nn
+
+
+class MinedTriplets(nn.Module):
+    def __init__(self, margin: float, positives: str, negatives: str) -> None:
+        super().__init__()
+        self.loss = TripletMarginLoss(margin=margin)
+        self.miner = BatchEasyHardMiner(pos_strategy=positives, neg_strategy=negatives)
+
+    def forward(self, embeddings: Tensor, identity: Tensor) -> Tensor:
+        return self.loss(embeddings, identity, self.miner(embeddings, identity))
+
+
+def build(
+    margin: float = 0.2,
+    positives: Literal["hard", "easy", "semihard", "all"] = "hard",
+    negatives: Literal["hard", "semihard", "all"] = "semihard",
+) -> Callable[[int, int], nn.Module]:
+    """`margin` of the distance on the unit sphere; which `positives` and `negatives` of the batch each image is compared with."""
+    return lambda identities, size: MinedTriplets(margin, positives, negatives)

@@ -1,0 +1,151 @@
+"""The report of `make neighbours`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from comp.embeddings import Embeddings, held_out_neighbours
+from comp.experiment import MetricExperiment, load_experiment
+from comp.files import atomic_write, write_text
+from comp.folds import HOLDOUT
+from comp.members import Task, read_member
+from comp.neighbour_votes import agreement, class_similarity, vote
+from comp.neighbours import Nearest, nearest
+from comp.overlap import known_share
+from comp.precision import PrecisionBootstrap
+from comp.resampling import Scored
+from comp.review import review
+from pipelines.command import say
+from pipelines.neighbour_picture import draw_map
+from pipelines.stack_table import aligned
+
+FEW = 20  # images, below which a class is rare here
+DRAWS = 200
+REVIEWED = 5  # neighbours that all have to disagree
+
+
+def report(task: Task, models: list[str], networks: list[Embeddings], others: list[str]) -> None:
+    """Print how well neighbours predict, estimate the overlap, and write review, map and features."""
+    experiment = load_experiment(models[0], task.competition)
+    assert isinstance(experiment, MetricExperiment)
+    count = experiment.votes.count
+    rows, found = held_out_neighbours(networks, task.folds, count)
+    name = " + ".join(models)
+    say(f"neighbours of {name}: {len(rows)} images, each with its {found.places.shape[1]} nearest of other folds\n")
+    predicted: dict[str, NDArray[np.floating]] = {name: votes_of(task, rows, found, experiment)}
+    predicted |= {other: read_member(task, other).train[rows] for other in others}
+    say(precision_table(task, rows, predicted) + "\n")
+    say(overlap_line(task, networks, rows, found) + "\n")
+
+    folder = task.paths.neighbours()
+    few = Nearest(found.places[:, :REVIEWED], found.similarity[:, :REVIEWED])
+    suspects = review(task.folds.ids, task.labels, task.classes.strings(task.labels), rows, few)
+    write_text(folder / "review.csv", suspects.to_csv(index=False))
+    odd = int((suspects["why"] == "labels").sum())
+    say(f"{folder / 'review.csv'}: {odd} images whose {REVIEWED} nearest all carry other labels, {len(suspects) - odd} look-alikes")
+    draw_map(task, networks[0], folder / "map.png")
+    path = task.paths.features(models[0])
+    write_features(task, networks, rows, found, count, path)
+    say(f"{path}: for `features: [{path}]` of a stack's YAML")
+
+
+def votes_of(task: Task, rows: NDArray[np.int64], found: Nearest, experiment: MetricExperiment) -> NDArray[np.floating]:
+    """Logits (n, C) of the rows: what their neighbours say, with the shares in the other folds as the prior."""
+    logits = np.empty((len(rows), len(task.classes)))
+    for fold in range(task.folds.count):
+        own = task.folds.fold[rows] == fold
+        trained = (task.folds.fold != fold) & (task.folds.fold != HOLDOUT)
+        prior = (task.labels[trained].sum(axis=0) + 0.5) / (trained.sum() + 1)
+        logits[own] = vote(Nearest(found.places[own], found.similarity[own]), task.labels, prior, experiment.votes)
+    return logits
+
+
+def precision_table(task: Task, rows: NDArray[np.int64], predicted: dict[str, NDArray[np.floating]]) -> str:
+    """Mean average precision of each model on rows of known and of new antibodies, and how much the first one gains over the others."""
+    known, labels = task.folds.known()[rows], task.labels
+    groups = np.unique(np.array(task.folds.group)[rows], return_inverse=True)[1]
+    few = np.flatnonzero(labels.sum(axis=0) < FEW)
+    parts = {f"known ({known.sum()})": known, f"new ({(~known).sum()})": ~known, f"all ({len(rows)})": np.ones(len(rows), bool)}
+    columns = {"all classes": np.arange(labels.shape[1]), f"{len(few)} classes with fewer than {FEW} images": few}
+    lines = [["mean average precision", *parts]]
+    for title, some in columns.items():
+        found: dict[str, list[Scored | None]] = {model: [] for model in predicted}
+        for part in parts.values():
+            if not labels[rows[part]][:, some].any():
+                for scores in found.values():
+                    scores.append(None)
+                continue
+            bootstrap = PrecisionBootstrap(labels[rows[part]][:, some], groups[part], DRAWS, seed=0)
+            for model, logits in predicted.items():
+                found[model].append(bootstrap.score(logits[part][:, some]))
+        lines.append([title, *[""] * len(parts)])
+        first, *others = found
+        lines += [[f"  {model}", *map(_cell, scores)] for model, scores in found.items()]
+        lines += [[f"  {first} minus {other}", *map(_gain, found[first], found[other])] for other in others]
+    return "\n".join([*aligned(lines), "known: an antibody (group) that other folds have images of; +-: standard error over groups"])
+
+
+def _cell(scored: Scored | None) -> str:
+    return f"{scored.estimate.value:.4f} +- {scored.estimate.error:.4f}" if scored else "-"
+
+
+def _gain(one: Scored | None, other: Scored | None) -> str:
+    if not (one and other):
+        return "-"
+    gain = one.over(other)
+    return f"{gain.value:+.4f} +- {gain.error:.4f}"
+
+
+def overlap_line(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.int64], found: Nearest) -> str:
+    """How many test images are of groups that the train table has, estimated from how near they are."""
+    known, fold = task.folds.known()[rows], task.folds.fold[rows]
+    if not (known.any() and (~known).any()):
+        return "overlap of test and train: not estimated, the folds hold images of " + ("known" if known.any() else "new") + " groups alone"
+    nearest_of_test = test_similarity(task, networks)
+    estimates = []
+    for number, similarity in enumerate(nearest_of_test):
+        own = fold == number
+        estimates.append(known_share(found.similarity[own & known, 0], found.similarity[own & ~known, 0], similarity))
+    share, error = np.mean([one.value for one in estimates]), np.sqrt(np.mean([one.error**2 for one in estimates]))
+    return (
+        f"test images of an antibody (group) that a network was trained on: {share:.0%} +- {error:.0%} by how near they are, "
+        f"too low where they come from other plates;\nheld-out images: {known.mean():.0%} (`folds: {{overlap: ...}}`)"
+    )
+
+
+def test_similarity(task: Task, networks: Sequence[Embeddings]) -> list[NDArray[np.float64]]:
+    """(T,) for each network: similarity of the test images to the nearest image it was trained on."""
+    return [_to_trained(task, network, fold, task.test_ids, 1)[0].similarity[:, 0] for fold, network in enumerate(networks)]
+
+
+def write_features(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.int64], found: Nearest, count: int, path: Path) -> None:
+    """What a stack may know of each image: as its own fold's network sees it; of a test image, the mean over the networks."""
+    names = [f"nearest_{column:02d}" for column in range(len(task.classes))] + ["agreement", "nearest"]
+    values = np.full((len(task.folds.ids), len(names)), np.nan)
+    of_test = []
+    for fold, network in enumerate(networks):
+        own = rows[task.folds.fold[rows] == fold]
+        for ids, into in ((np.array(task.folds.ids)[own].tolist(), own), (task.test_ids, None)):
+            neighbours, similarity = _to_trained(task, network, fold, ids, count)
+            table = np.column_stack([similarity, agreement(neighbours, task.labels), neighbours.similarity[:, 0]])
+            if into is None:
+                of_test.append(table)
+            else:
+                values[into] = table
+    ids = [*task.folds.ids, *task.test_ids]
+    everything = np.concatenate([values, np.mean(of_test, axis=0)]).astype(np.float32)
+    with atomic_write(path) as file:
+        pq.write_table(pa.table([ids, *everything.T], names=["id", *names]), file, compression="zstd")
+
+
+def _to_trained(task: Task, network: Embeddings, fold: int, ids: Sequence[str], count: int) -> tuple[Nearest, NDArray[np.float64]]:
+    """Neighbours of images among those that a fold's network was trained on, and the similarity to the nearest of each class (n, C)."""
+    trained = np.flatnonzero((task.folds.fold != fold) & (task.folds.fold != HOLDOUT))
+    names = np.array(task.folds.ids)[trained].tolist()
+    queries, candidates = network.of(ids), network.of(names)
+    found = nearest(queries, candidates, names, count)
+    return Nearest(trained[found.places], found.similarity), class_similarity(queries, candidates, task.labels[trained], names)

@@ -1,0 +1,138 @@
+"""Models that embed: trained, read, shown and left out as a user would."""
+
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from comp.embeddings import read_embeddings
+from comp.features import read_features
+from comp.folds import Folds
+from comp.predictions import read_predictions
+
+METRIC = """
+trainer: metric
+backbone: test_resnet
+weights: scratch
+size: 32
+embedding: 8
+sampler: {name: identities, images: 2}
+votes: {count: 4}
+train: {epochs: 2, batch_size: 8, lr: 3.0e-3}
+"""
+
+
+@pytest.fixture
+def embedding(project):
+    (project.root / "configs/models/near.yaml").write_text(METRIC)
+    for model in ("near", "tiny"):
+        ended = project.call("models", "--competition", "tiny", "--models", model, "--workers", "1")
+        assert ended.returncode == 0, ended.stderr
+    return project
+
+
+def neighbours(project, *arguments):
+    return project.call("neighbours", "--competition", "tiny", *arguments)
+
+
+def test_a_model_that_embeds_writes_predictions_embeddings_and_joins_stacks(embedding):
+    folder = embedding.root / "oof/tiny/near"
+    folds = Folds.read(embedding.root / "oof/tiny/folds.csv")
+    labels = pd.read_csv(embedding.root / "data/tiny/train.csv", index_col="Id", keep_default_na=False)["Target"]
+    for fold in range(3):
+        found, predicted = read_embeddings(folder / f"embeddings-{fold}.parquet"), read_predictions(folder / f"fold-{fold}.parquet")
+        assert len(found.ids) == 42
+        others = [image_id for image_id, held in zip(folds.ids, folds.fold, strict=True) if held != fold]
+        similarity = found.of(predicted.ids).astype(float) @ found.of(others).astype(float).T
+        for row, values in enumerate(similarity):
+            best = np.argsort(-values)[:4]
+            weight = np.exp((values[best] - 1) / 0.1)
+            has = np.array([[str(column) in labels[others[one]].split() for column in range(3)] for one in best])
+            prior = (np.array([[str(column) in labels[other].split() for column in range(3)] for other in others]).sum(axis=0) + 0.5) / (
+                len(others) + 1
+            )
+            expected = (weight @ has + 0.01 * prior) / (weight.sum() + 0.01)
+            np.testing.assert_allclose(1 / (1 + np.exp(-predicted.logits[row])), expected, atol=1e-5)
+    again = embedding.call("fold", "--competition", "tiny", "--model", "near", "--fold", "1")
+    assert "near fold 1: complete, nothing to do" in again.stdout
+    (folder / "embeddings-1.parquet").unlink()
+    before = (folder / "fold-1.parquet").read_bytes()
+    assert "near fold 1: macro F1" in embedding.call("fold", "--competition", "tiny", "--model", "near", "--fold", "1").stdout
+    assert (folder / "fold-1.parquet").read_bytes() == before
+    stacked = embedding.call("stack", "--competition", "tiny")
+    assert "stacking 2 models on 36 rows in 3 folds: near, tiny" in stacked.stdout
+
+
+def test_the_report_says_how_well_neighbours_predict_and_writes_what_to_look_at(embedding):
+    ended = neighbours(embedding, "--models", "near", "tiny")
+    assert ended.returncode == 0, ended.stderr
+    for words in ("neighbours of near: 36 images, each with its 4 nearest of other folds", "near minus tiny", "known (", "new ("):
+        assert words in ended.stdout
+    folder = embedding.root / "runs/tiny/neighbours"
+    reviewed = pd.read_csv(folder / "review.csv", dtype=str, keep_default_na=False)
+    labels = pd.read_csv(embedding.root / "data/tiny/train.csv", index_col="Id", keep_default_na=False)["Target"]
+    folds = pd.read_csv(embedding.root / "oof/tiny/folds.csv", index_col="id")["fold"]
+    for _, line in reviewed.iterrows():
+        assert line["labels"] == labels[line["id"]]
+        for other, theirs in zip(line["neighbours"].split(), line["their labels"].split("; "), strict=True):
+            assert folds[other] != folds[line["id"]]
+            assert theirs == labels[other]
+            if line["why"] == "labels":
+                assert not set(theirs.split()) & set(line["labels"].split())
+    assert cv2.imread(str(folder / "map.png")).shape[2] == 3
+
+    path = embedding.root / "oof/tiny/near/features.parquet"
+    ids = [*labels.index, *(f"image-{number:02d}" for number in range(36, 42))]
+    features = read_features(path, ids, "Id")
+    assert features.shape == (42, 5)
+    found = read_embeddings(embedding.root / "oof/tiny/near/embeddings-2.parquet")
+    row = list(labels.index).index(folds.index[folds == 2][0])
+    others = [other for other in labels.index if folds[other] != 2]
+    similarity = found.of([labels.index[row]]).astype(float)[0] @ found.of(others).astype(float).T
+    for column in range(3):
+        carrying = [value for value, other in zip(similarity, others, strict=True) if str(column) in labels[other].split()]
+        assert features[row, column] == pytest.approx(max(carrying), abs=1e-6)
+    assert features[row, 4] == pytest.approx(similarity.max(), abs=1e-6)
+
+
+def test_a_picture_shows_an_image_of_train_or_test_with_its_neighbours(embedding):
+    folds = pd.read_csv(embedding.root / "oof/tiny/folds.csv", index_col="id")["fold"]
+    for image_id in ("image-05", "image-40"):
+        ended = neighbours(embedding, "--models", "near", "--id", image_id, "--count", "3")
+        assert ended.returncode == 0, ended.stderr
+        lines = [line.split() for line in ended.stdout.splitlines() if line.startswith("image-")]
+        assert lines[0][0] == image_id
+        assert len(lines) == 4
+        values = [float(line[1]) for line in lines[1:]]
+        assert values == sorted(values, reverse=True)
+        assert all(folds[line[0]] != folds.get(image_id) for line in lines[1:])
+        assert cv2.imread(str(embedding.root / f"runs/tiny/neighbours/{image_id}.png")) is not None
+
+
+def test_what_a_model_is_worth(embedding):
+    ended = embedding.call("without", "--competition", "tiny", "--model", "near", "--stack", "quick")
+    assert ended.returncode == 0, ended.stderr
+    assert "with near: near, tiny" in ended.stdout
+    assert "without: tiny" in ended.stdout
+    with_it, without, difference = (
+        float(re.search(rf"^{name}\s+([-+]?\d\.\d+)", ended.stdout, re.MULTILINE)[1]) for name in ("with", "without", "difference")
+    )
+    assert difference == pytest.approx(with_it - without, abs=1.01e-4)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        ("neighbours", ("--models", "near", "--id", "nobody"), "near has no embedding of id nobody: give an id of its tables"),
+        ("neighbours", ("--models", "tiny"), "none of tiny embeds images: train one: make model COMP=tiny MODEL=arcface-"),
+        ("without", ("--model", "small"), "small is no complete model of tiny: train it"),
+    ],
+)
+def test_mistakes_are_one_line(embedding, module, arguments, message):
+    assert message in embedding.refused(embedding.call(module, "--competition", "tiny", *arguments))
+
+
+def test_without_any_model_that_embeds(project):
+    assert "there is no model that embeds images" in project.refused(neighbours(project))

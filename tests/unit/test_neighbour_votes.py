@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from comp.experiment import Votes
+from comp.neighbour_votes import agreement, class_similarity, vote
+from comp.neighbours import Nearest
+from tests.unit.test_neighbours import unit
+
+LABELS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], bool)
+PRIOR = np.array([0.5, 0.25, 0.01])
+
+
+def found(*rows: tuple[list[int], list[float]]) -> Nearest:
+    return Nearest(np.array([places for places, _ in rows]), np.array([similarity for _, similarity in rows]))
+
+
+def test_votes_are_weighted_means_of_labels_and_prior():
+    settings = Votes(temperature=0.5, prior=0.2)
+    logits = vote(found(([0, 1, 3], [1.0, 0.5, -0.5])), LABELS, PRIOR, settings)
+    weights = [1.0, np.exp(-1), np.exp(-3)]
+    expected = (weights[0] * LABELS[0] + weights[1] * LABELS[1] + weights[2] * LABELS[3] + 0.2 * PRIOR) / (sum(weights) + 0.2)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits[0])), expected)
+
+
+def test_far_neighbours_leave_the_prior_as_it_is():
+    logits = vote(found(([0, 1], [-1.0, -1.0])), LABELS, PRIOR, Votes(temperature=0.01))
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits[0])), PRIOR)
+
+
+def test_the_nearest_image_of_each_class_is_that_of_all_its_images():
+    queries, candidates, labels = unit(9, 0), unit(40, 1), np.random.default_rng(2).random((40, 5)) < 0.3
+    labels[:, 4] = False
+    similarity = class_similarity(queries, candidates, labels, [f"{row:02d}" for row in range(40)])
+    expected = [(queries.astype(float) @ candidates[labels[:, column]].astype(float).T).max(axis=1) for column in range(4)]
+    np.testing.assert_allclose(similarity[:, :4], np.column_stack(expected), rtol=0, atol=1e-12)
+    assert np.isnan(similarity[:, 4]).all()
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"), [([0, 0, 0], 1.0), ([0, 2, 3], 0.0), ([0, 1, 2], (0.5 + 0 + 0.5) / 3), ([3, 3, 3], 1.0), ([0], 1)]
+)
+def test_neighbours_agree_as_far_as_their_labels_are_the_same(places, expected):
+    assert agreement(found((places, [0.5] * len(places))), LABELS)[0] == pytest.approx(expected)

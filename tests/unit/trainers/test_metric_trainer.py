@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from comp import parts
+from comp.data.planes import Planes
+from comp.errors import ConfigError
+from comp.experiment import MetricExperiment, TorchTraining, Votes
+from comp.trainers import metric_trainer
+from comp.trainers.checkpoint import TrainingState
+from comp.trainers.fold import FoldData, Run
+from tests.unit.test_neighbours import slowly
+
+GENERATOR = np.random.default_rng(0)
+IDENTITY = np.arange(96) % 8
+PATTERNS = GENERATOR.integers(0, 200, (8, 4, 4, 4)).repeat(8, axis=1).repeat(8, axis=2)
+IMAGES = (PATTERNS[IDENTITY] + GENERATOR.integers(0, 50, (96, 32, 32, 4))).astype(np.uint8)
+LABELS = np.stack([IDENTITY % 2 == 0, IDENTITY < 3], axis=1)
+DATA = FoldData(IMAGES, LABELS, np.arange(64), Planes((0, 1, 2, 3)), tuple(f"{row:02d}" for row in range(96)), IDENTITY)
+NEW = np.arange(64, 96)
+EXPERIMENT = MetricExperiment(
+    model="tiny", trainer="metric", backbone="test_resnet", weights="scratch", size=32, embedding=16, classification=0.5,
+    augmentation={"name": "none"}, sampler={"name": "identities", "images": 2}, votes=Votes(count=5),
+    train=TorchTraining(epochs=6, batch_size=8, lr=5e-3, precision="fp32"),
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def run(folder, experiment=EXPERIMENT, data=DATA, minutes=60.0):
+    return metric_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", "this", "scratch", minutes))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    torch.set_num_threads(1)
+    return run(tmp_path_factory.mktemp("metric"))
+
+
+def test_it_learns_to_tell_things_apart(trained):
+    embeddings = trained.embed(IMAGES)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    nearest = (embeddings[NEW] @ embeddings[:64].T).argmax(axis=1)
+    assert (IDENTITY[nearest] == IDENTITY[NEW]).mean() > 0.9
+    assert ((trained.predict(IMAGES, NEW) > 0) == LABELS[NEW]).mean() > 0.9
+
+
+def test_predictions_are_the_votes_of_the_nearest_training_images(trained):
+    embeddings = trained.embed(IMAGES)
+    places, similarity = slowly(embeddings[NEW], embeddings[:64], DATA.ids[:64], 5)
+    weight = np.exp((similarity - 1) / EXPERIMENT.votes.temperature)[:, :, None]
+    prior = (LABELS[:64].sum(axis=0) + 0.5) / 65
+    expected = ((weight * LABELS[places]).sum(axis=1) + EXPERIMENT.votes.prior * prior) / (weight.sum(axis=1) + EXPERIMENT.votes.prior)
+    np.testing.assert_allclose(1 / (1 + np.exp(-trained.predict(IMAGES, NEW))), expected, rtol=1e-4)
+
+
+def test_rows_it_was_not_trained_on_change_nothing(tmp_path, trained):
+    """No label of a held-out row reaches the network or the votes."""
+    labels, identity = LABELS.copy(), IDENTITY.copy()
+    labels[64:], identity[64:] = ~labels[64:], 7 - identity[64:]
+    again = run(tmp_path, data=replace(DATA, labels=labels, identity=identity))
+    np.testing.assert_array_equal(again.predict(IMAGES, NEW), trained.predict(IMAGES, NEW))
+
+
+@pytest.mark.parametrize("step", [5, 24])
+def test_a_run_broken_off_ends_as_one_never_broken_off(tmp_path, monkeypatch, trained, step):
+    original = TrainingState.save
+
+    def dies(self, path):
+        original(self, path)
+        if self.step == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingState, "save", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, minutes=0.0)
+    monkeypatch.setattr(TrainingState, "save", original)
+    again = run(tmp_path)
+    np.testing.assert_array_equal(again.embed(IMAGES), trained.embed(IMAGES))
+    assert again.losses == trained.losses
+
+
+@pytest.mark.parametrize("name", parts.names("metric_losses"))
+def test_every_loss_trains_alone_too(tmp_path, name):
+    settings = EXPERIMENT.model_copy(
+        update={"metric": {"name": name}, "classification": 0.0, "train": TorchTraining(epochs=2, batch_size=8)}
+    )
+    assert np.isfinite(run(tmp_path, settings).predict(IMAGES, NEW)).all()
+
+
+def test_things_with_a_single_image_and_folds_smaller_than_the_votes_are_no_error(tmp_path):
+    alone = replace(DATA, train=np.array([0, 1, 2]), identity=np.arange(96))
+    logits = run(tmp_path, EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=1, batch_size=8)}), alone).predict(IMAGES, NEW)
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": TorchTraining(batch_size=3)}, "a batch of 3 has less than two things of 2 images each.*train.batch_size=4"),
+        ({"backbone": "resnet999"}, "timm has no backbone"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        metric_trainer.refuse(EXPERIMENT.model_copy(update=changes), 4)
