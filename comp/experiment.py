@@ -123,7 +123,7 @@ class TorchExperiment(Experiment):
 
 
 class Votes(Strict):
-    """How neighbours vote, see `comp.votes_of_neighbours`.
+    """How neighbours vote, see `comp.neighbour_votes.vote`.
 
     `count` neighbours, each with weight exp((similarity - 1) / `temperature`); the share of images with each label in the train table
     votes with them, as much as `prior` neighbours of similarity 1.
@@ -137,10 +137,10 @@ class Votes(Strict):
 class MetricExperiment(TorchExperiment):
     """A timm backbone that embeds, trained by `comp.trainers.metric_trainer`; an image's neighbours among the training images predict.
 
-    `embedding` is the length of the vectors, `metric` a part of `comp/metric_losses/`, the loss that pulls together what is equal.
-    That are images of one `identity`: "groups" of the fold map (antibodies), the same set of "labels", or, by "auto", groups where
-    the competition has a table of them, else labels. `classification` weighs `loss`, of a second head that predicts the labels; with
-    0 there is none.
+    `embedding` is the length of the vectors, `metric` a part of `comp/metric_losses/`, the loss that pulls together what
+    is of one `identity`: of one of the fold map's "groups" (antibodies), or with the same set of "labels"; "auto" is groups where the
+    competition has a table of them, else labels. `classification` weighs `loss`, of a second head that predicts the labels; with 0 there
+    is none.
     """
 
     trainer: Literal["metric"]  # type: ignore[assignment]

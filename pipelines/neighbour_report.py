@@ -58,8 +58,8 @@ def votes_of(task: Task, rows: NDArray[np.int64], found: Nearest, experiment: Me
     logits = np.empty((len(rows), len(task.classes)))
     for fold in range(task.folds.count):
         own = task.folds.fold[rows] == fold
-        trained = (task.folds.fold != fold) & (task.folds.fold != HOLDOUT)
-        prior = (task.labels[trained].sum(axis=0) + 0.5) / (trained.sum() + 1)
+        trained, _ = trained_on(task, fold)
+        prior = (task.labels[trained].sum(axis=0) + 0.5) / (len(trained) + 1)
         logits[own] = vote(Nearest(found.places[own], found.similarity[own]), task.labels, prior, experiment.votes)
     return logits
 
@@ -119,33 +119,41 @@ def overlap_line(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.in
 
 def test_similarity(task: Task, networks: Sequence[Embeddings]) -> list[NDArray[np.float64]]:
     """(T,) for each network: similarity of the test images to the nearest image it was trained on."""
-    return [_to_trained(task, network, fold, task.test_ids, 1)[0].similarity[:, 0] for fold, network in enumerate(networks)]
+    found = []
+    for fold, network in enumerate(networks):
+        _, names = trained_on(task, fold)
+        found.append(nearest(network.of(task.test_ids), network.of(names), names, 1).similarity[:, 0])
+    return found
 
 
 def write_features(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.int64], found: Nearest, count: int, path: Path) -> None:
     """What a stack may know of each image: as its own fold's network sees it; of a test image, the mean over the networks."""
     names = [f"nearest_{column:02d}" for column in range(len(task.classes))] + ["agreement", "nearest"]
     values = np.full((len(task.folds.ids), len(names)), np.nan)
-    of_test = []
+    of_test = np.zeros((len(task.test_ids), len(names)))
     for fold, network in enumerate(networks):
-        own = rows[task.folds.fold[rows] == fold]
-        for ids, into in ((np.array(task.folds.ids)[own].tolist(), own), (task.test_ids, None)):
-            neighbours, similarity = _to_trained(task, network, fold, ids, count)
-            table = np.column_stack([similarity, agreement(neighbours, task.labels), neighbours.similarity[:, 0]])
-            if into is None:
-                of_test.append(table)
-            else:
-                values[into] = table
+        trained, known = trained_on(task, fold)
+        candidates = network.of(known)
+        own = task.folds.fold[rows] == fold
+        asked = network.of(np.array(task.folds.ids)[rows[own]].tolist())
+        held_out = Nearest(found.places[own], found.similarity[own])
+        values[rows[own]] = _features(held_out, task.labels, class_similarity(asked, candidates, task.labels[trained], known))
+        asked = network.of(task.test_ids)
+        tested = nearest(asked, candidates, known, count)
+        similarity = class_similarity(asked, candidates, task.labels[trained], known)
+        of_test += _features(Nearest(trained[tested.places], tested.similarity), task.labels, similarity) / len(networks)
     ids = [*task.folds.ids, *task.test_ids]
-    everything = np.concatenate([values, np.mean(of_test, axis=0)]).astype(np.float32)
+    everything = np.concatenate([values, of_test]).astype(np.float32)
     with atomic_write(path) as file:
         pq.write_table(pa.table([ids, *everything.T], names=["id", *names]), file, compression="zstd")
 
 
-def _to_trained(task: Task, network: Embeddings, fold: int, ids: Sequence[str], count: int) -> tuple[Nearest, NDArray[np.float64]]:
-    """Neighbours of images among those that a fold's network was trained on, and the similarity to the nearest of each class (n, C)."""
-    trained = np.flatnonzero((task.folds.fold != fold) & (task.folds.fold != HOLDOUT))
-    names = np.array(task.folds.ids)[trained].tolist()
-    queries, candidates = network.of(ids), network.of(names)
-    found = nearest(queries, candidates, names, count)
-    return Nearest(trained[found.places], found.similarity), class_similarity(queries, candidates, task.labels[trained], names)
+def _features(found: Nearest, labels: NDArray[np.bool_], similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, C + 2): similarity (n, C) to the nearest image of each class, the neighbours' agreement, similarity of the very nearest."""
+    return np.column_stack([similarity, agreement(found, labels), found.similarity[:, 0]])
+
+
+def trained_on(task: Task, fold: int) -> tuple[NDArray[np.int64], list[str]]:
+    """The rows that a fold's network was trained on, and their ids."""
+    rows = np.flatnonzero((task.folds.fold != fold) & (task.folds.fold != HOLDOUT))
+    return rows, np.array(task.folds.ids)[rows].tolist()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from comp import parts
 from comp.data.planes import statistics
-from comp.errors import ConfigError
+from comp.errors import CompError, ConfigError
 from comp.experiment import MetricExperiment
 from comp.models.embedder import Embedder, build_embedder
 from comp.neighbour_votes import vote
@@ -77,6 +77,8 @@ class Neighbours:
                 return embeddings
         rows = np.arange(len(images))
         mean = over_rows(lambda batch: self.model(batch)[0], self.experiment, self.data.planes, self.device, images, rows)
+        if not np.isfinite(mean).all():
+            raise CompError(f"{self.experiment.model}: the embeddings are not finite", 'it diverges; lower the rate: SET="train.lr=..."')
         embeddings = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         self.embedded.append((images, embeddings))
         return embeddings

@@ -6,7 +6,7 @@ import torch
 
 from comp import parts
 from comp.data.planes import Planes
-from comp.errors import ConfigError
+from comp.errors import CompError, ConfigError
 from comp.experiment import MetricExperiment, TorchTraining, Votes
 from comp.trainers import metric_trainer
 from comp.trainers.checkpoint import TrainingState
@@ -97,6 +97,12 @@ def test_things_with_a_single_image_and_folds_smaller_than_the_votes_are_no_erro
     alone = replace(DATA, train=np.array([0, 1, 2]), identity=np.arange(96))
     logits = run(tmp_path, EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=1, batch_size=8)}), alone).predict(IMAGES, NEW)
     assert np.isfinite(logits).all()
+
+
+def test_a_network_that_diverges_says_so(tmp_path):
+    settings = EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=2, batch_size=8, lr=1e30, warmup_epochs=0, precision="fp32")})
+    with pytest.raises(CompError, match="tiny: the embeddings are not finite: it diverges; lower the rate"):
+        run(tmp_path, settings).predict(IMAGES, NEW)
 
 
 @pytest.mark.parametrize(
