@@ -13,7 +13,7 @@ export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_I
 given = $(if $($(1)),$(2) "$$$(1)")
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare neighbours without paper bench bench-stack check test
+.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare neighbours compare without paper bench bench-stack check test
 
 help: ## this list
 	@echo "Targets:"
@@ -23,7 +23,7 @@ help: ## this list
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare, without)
-#: MODELS   "a b c": models to train, to stack (default: those the competition lists; all complete ones) or to let vote
+#: MODELS   "a b c": models to train, to stack (default: those the competition lists; all complete ones), to let vote or, joined as "a+b a b", to compare
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: WORKERS  folds trained, or stacks fitted, side by side (default: one a GPU, else one a core)
@@ -47,7 +47,7 @@ $(READY): pyproject.toml constraints.txt
 	@[ -n "$(SETUP_PYTHON)" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(SETUP_PYTHON) -m venv --clear .venv
 	@echo "installing into .venv (several GB, minutes)"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,keras]'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,faiss,keras]'
 	@touch $(READY)
 
 practice: $(READY) ## the whole job on a drawn competition: draw, train, stack, score, and what neighbours are worth
@@ -98,6 +98,9 @@ rare: $(READY) ## label counts with copies of rare labels (MODEL), and what thes
 
 neighbours: $(READY) ## what the nearest images say, by MODELS that embed: how well they predict, what looks wrong; with ID=... a picture
 	@$(RUN)neighbours --competition "$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL}) $(call given,ID,--id)
+
+compare: $(READY) ## stacks beside each other, the first against the others: MODELS="a+b a b"
+	@$(RUN)compare --competition "$$COMP" --models $$MODELS $(call given,STACK,--stack)
 
 without: $(READY) ## what MODEL is worth: the stack with it and without it
 	@$(RUN)without --competition "$$COMP" --model "$$MODEL" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)

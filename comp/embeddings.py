@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from comp.errors import PredictionError
 from comp.folds import HOLDOUT, Folds
 from comp.neighbours import Nearest, nearest
-from comp.predictions import Provenance, columns_of, read_rows, remake, write_rows
+from comp.paths import Paths
+from comp.predictions import Provenance, columns_of, read_rows, refuse_other_folds, remake, write_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,23 @@ def read_embeddings(path: Path) -> Embeddings:
         raise PredictionError(f"{path} is no embedding file", again)
     vectors = np.column_stack([column.to_numpy() for column in table.columns[2:]])
     return Embeddings(tuple(table["id"].to_pylist()), table["fold"].to_numpy(), vectors, provenance)
+
+
+def read_network(paths: Paths, model: str, fold: int, folds: str, data: str) -> Embeddings:
+    """The embeddings by a fold's network of a model.
+
+    Args:
+        folds, data: fingerprints of the present fold map and train table.
+
+    Raises:
+        PredictionError: the file is missing or damaged, or was made with other folds or another train table.
+    """
+    path = paths.embeddings(model, fold)
+    if not path.exists():
+        raise PredictionError(f"there is no {path}", f"train it first: {remake(paths.competition, model, 'embeddings', fold)}")
+    found = read_embeddings(path)
+    refuse_other_folds(path, found.provenance, folds, data)
+    return found
 
 
 def side_by_side(models: Sequence[Embeddings]) -> Embeddings:

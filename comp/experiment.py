@@ -49,34 +49,20 @@ class Training(Strict):
 class Experiment(Strict):
     """Everything that determines a model's predictions, given data, folds and versions; each trainer adds to it.
 
-    `backbone` is a network's name, `weights` where its first weights come from, as the trainer knows them.
-    `channels` is a part of `comp/channels/`, what the network sees of the stains; a list picks some of the competition's.
     `labels` restricts it to a subset of the classes: names or numbers, or {top: 9}; None is all.
-    `rare` adds changed copies of images with rare labels; `augmentation` then changes the others alone.
-    `tta` is the number of flips and quarter turns whose logits are averaged in prediction.
     `parts` are its keys that name parts, by kind; `own_process` says that every network needs a process of its own.
     """
 
     model: str
     trainer: str
-    backbone: str
-    weights: str
-    size: int = Field(512, ge=16, le=4096)
-    channels: Part = Field(default_factory=lambda: {"name": "pick"})
     labels: tuple[str | int, ...] | Top | None = None
-    rare: RareLabels | None = None
-    augmentation: Part = Field(default_factory=lambda: {"name": "dihedral"})
-    sampler: Part = Field(default_factory=lambda: {"name": "shuffle"})
-    tta: Literal[1, 2, 4, 8] = 1
-    train: Training = Training()
-    seed: int = 0
-    parts: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
+    parts: ClassVar[dict[str, str]] = {}
     own_process: ClassVar[bool] = False
 
-    @field_validator("channels", mode="before")
-    @classmethod
-    def _list_picks(cls, value: Any) -> Any:
-        return {"name": "pick", "of": list(value)} if isinstance(value, list | tuple) else value
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The models whose embeddings it stands on."""
+        return ()
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -94,6 +80,33 @@ class Experiment(Strict):
         return hash_of(self.model_dump(mode="json"))
 
 
+class NetworkExperiment(Experiment):
+    """A network that is trained on images.
+
+    `backbone` is its name, `weights` where its first weights come from, as the trainer knows them.
+    `channels` is a part of `comp/channels/`, what the network sees of the stains; a list picks some of the competition's.
+    `rare` adds changed copies of images with rare labels; `augmentation` then changes the others alone.
+    `tta` is the number of flips and quarter turns whose logits are averaged in prediction.
+    """
+
+    backbone: str
+    weights: str
+    size: int = Field(512, ge=16, le=4096)
+    channels: Part = Field(default_factory=lambda: {"name": "pick"})
+    rare: RareLabels | None = None
+    augmentation: Part = Field(default_factory=lambda: {"name": "dihedral"})
+    sampler: Part = Field(default_factory=lambda: {"name": "shuffle"})
+    tta: Literal[1, 2, 4, 8] = 1
+    train: Training = Training()
+    seed: int = 0
+    parts: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _list_picks(cls, value: Any) -> Any:
+        return {"name": "pick", "of": list(value)} if isinstance(value, list | tuple) else value
+
+
 class TorchTraining(Training):
     """`precision: auto` is bf16 with channels-last where the hardware gains from it, else fp32.
 
@@ -107,7 +120,7 @@ class TorchTraining(Training):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
 
-class TorchExperiment(Experiment):
+class TorchExperiment(NetworkExperiment):
     """A timm backbone, trained by `comp.trainers.torch_trainer`.
 
     `weights` says where ImageNet weights come from: "scratch", "timm" (its own cache or hub), a file's path
@@ -119,7 +132,7 @@ class TorchExperiment(Experiment):
     dropout: float = Field(0.0, ge=0, lt=1)
     loss: Part = Field(default_factory=lambda: {"name": "bce"})
     train: TorchTraining = TorchTraining()
-    parts: ClassVar[dict[str, str]] = {**Experiment.parts, "losses": "loss"}
+    parts: ClassVar[dict[str, str]] = {**NetworkExperiment.parts, "losses": "loss"}
 
 
 class Votes(Strict):
@@ -153,6 +166,32 @@ class MetricExperiment(TorchExperiment):
     parts: ClassVar[dict[str, str]] = {**TorchExperiment.parts, "metric_losses": "metric"}
 
 
+class OnEmbeddings(Experiment):
+    """Stands on models that embed: the mean of their similarities says which training images are an image's neighbours.
+
+    `embeddings` names them.
+    """
+
+    embeddings: tuple[str, ...] = Field(min_length=1)
+    votes: Votes = Votes()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.embeddings
+
+
+class NeighboursExperiment(OnEmbeddings):
+    """No network of its own: neighbours vote, see `comp.neighbour_votes`."""
+
+    trainer: Literal["neighbours"]
+
+
+class CascadeExperiment(OnEmbeddings, TorchExperiment):
+    """A timm backbone, trained by `comp.trainers.cascade_trainer`, whose last layer is told the embedding and its neighbours' votes."""
+
+    trainer: Literal["cascade"]  # type: ignore[assignment]
+
+
 class KerasTraining(Training):
     """Adam at one rate, as the article has it; `precision: bf16` computes in bfloat16 and keeps weights in float32."""
 
@@ -160,7 +199,7 @@ class KerasTraining(Training):
     precision: Literal["bf16", "fp32"] = "fp32"
 
 
-class KerasExperiment(Experiment):
+class KerasExperiment(NetworkExperiment):
     """A network of `comp.models.keras_networks`, trained by `comp.trainers.keras_trainer`.
 
     `weights` says where ImageNet weights come from: "scratch", "keras" (its own cache or download), or a file's path (.h5 without the
@@ -174,11 +213,19 @@ class KerasExperiment(Experiment):
     own_process: ClassVar[bool] = True  # TensorFlow keeps the memory of finished networks, and PyTorch cannot be loaded after it
 
 
-TRAINERS: dict[str, type[Experiment]] = {"torch": TorchExperiment, "metric": MetricExperiment, "keras": KerasExperiment}
+TRAINERS: dict[str, type[Experiment]] = {
+    "torch": TorchExperiment,
+    "metric": MetricExperiment,
+    "cascade": CascadeExperiment,
+    "neighbours": NeighboursExperiment,
+    "keras": KerasExperiment,
+}
 
 
 def load_experiment(model: str, competition: Competition, settings: dict[str, Any] | None = None, root: Path = Path()) -> Experiment:
     """The model's YAML (`like: other` lays it over another one), then the competition's overrides, then the command line's settings.
+
+    What a competition changes for all models is about networks; other models do without.
 
     Raises:
         ConfigError: no such YAML, trainer or key, or a value that does not fit.
@@ -190,9 +237,22 @@ def load_experiment(model: str, competition: Competition, settings: dict[str, An
         raise ConfigError(f"{path}: there is no trainer {trainer!r}", f"choose one of: {', '.join(TRAINERS)}")
     experiment = parse(TRAINERS[trainer], values, str(path))
     in_competition = f"overrides and model_overrides.{model} of competition {competition.name}"
-    changing = ((competition.overrides, in_competition), (competition.model_overrides.get(model), in_competition), (settings, "SET"))
+    for_all = competition.overrides if isinstance(experiment, NetworkExperiment) else None
+    changing = ((for_all, in_competition), (competition.model_overrides.get(model), in_competition), (settings, "SET"))
     for changes, source in changing:
         if changes:
             values = merge(values, changes)
             experiment = parse(TRAINERS[trainer], values, f"{source}, laid over {path}")
+    return experiment
+
+
+def load_network(model: str, competition: Competition) -> NetworkExperiment:
+    """The same of a model that trains a network on images.
+
+    Raises:
+        ConfigError: it does not, or as `load_experiment`.
+    """
+    experiment = load_experiment(model, competition)
+    if not isinstance(experiment, NetworkExperiment):
+        raise ConfigError(f"configs/models/{model}.yaml trains no network", "name a model that does")
     return experiment

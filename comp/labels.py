@@ -93,3 +93,8 @@ class LabelSpace:
                 then = f"did you mean {near[0]!r}?" if near else f"use a name or token of: {', '.join(self.names)}"
                 raise ConfigError(f"unknown class {choice!r}", then)
         return found
+
+
+def shares(labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(C,) the share of images (N, C) that carry each label, kept from 0 and 1 by half an image with it and half a one without."""
+    return (labels.sum(axis=0) + 0.5) / (len(labels) + 1)

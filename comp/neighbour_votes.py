@@ -1,13 +1,42 @@
 """What neighbours say of an image: probabilities, and features for a stack."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comp.experiment import Votes
+from comp.labels import shares
 from comp.metrics import logit
 from comp.neighbours import Floats, Nearest, nearest
+
+
+@dataclass(frozen=True, eq=False)
+class Voters:
+    """Images that vote on others: those that a network was trained on.
+
+    Attributes:
+        vectors: (N, D) embeddings.
+        labels: (N, C).
+        ids: (N,), which decide between equally near ones.
+    """
+
+    vectors: Floats
+    labels: NDArray[np.bool_]
+    ids: Sequence[str]
+
+    def on(self, queries: Floats, settings: Votes, own: NDArray[np.int64] | None = None) -> Floats:
+        """Logits (Q, C) of what an image's neighbours say of it, for embeddings (Q, D).
+
+        Args:
+            own: (Q,) which voter an image is itself, and has no vote; -1 for one that is none. None: none of them is a voter.
+        """
+        if own is None:
+            found = nearest(queries, self.vectors, self.ids, settings.count)
+        else:
+            found = nearest(queries, self.vectors, self.ids, settings.count + 1).without(own)
+        return vote(found, self.labels, shares(self.labels), settings).astype(np.float32)
 
 
 def vote(found: Nearest, labels: NDArray[np.bool_], prior: NDArray[np.float64], settings: Votes) -> NDArray[np.floating]:

@@ -1,11 +1,13 @@
 """Nearest neighbours by inner product: exact, and the same bits whatever the batch sizes and the order of the rows.
 
-A matrix product in float32 picks the pairs that may be among the k largest, with room for its rounding; these are computed again in
-float64, one after another, and ordered: the largest first, among equals the smaller id.
+A search in float32, by faiss where it is installed and by blocked matrix products elsewhere, picks the pairs that may be among the
+k largest, with room for its rounding; these are computed again in float64, one after another, and ordered: the largest first, among
+equals the smaller id.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,11 @@ from comp.errors import PredictionError
 QUERIES, CANDIDATES = 1024, 4096  # of a block; its product takes 16 MiB
 FIRST = 1024  # candidates that give the first bound
 UNIT = 2.0**-24  # rounding error of float32
+FAISS = find_spec("faiss") is not None
+SPARE = 16  # candidates that faiss is asked for beyond k, so that the last one is seldom as near as the k-th, rounding allowed for
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,17 +33,24 @@ class Nearest:
         similarity: (Q, k) float64, inner products.
     """
 
-    places: NDArray[np.int64]
+    places: Ints
     similarity: NDArray[np.float64]
 
+    def without(self, own: Ints) -> "Nearest":
+        """One neighbour less for each query: itself, place `own` (Q,) of the candidates, where it is among them, else the farthest."""
+        kept = self.places != own[:, None]
+        kept[kept.all(axis=1), -1] = False
+        return Nearest(*(values[kept].reshape(len(own), -1) for values in (self.places, self.similarity)))
 
-def nearest(queries: Floats, candidates: Floats, ids: Sequence[str], k: int) -> Nearest:
+
+def nearest(queries: Floats, candidates: Floats, ids: Sequence[str], k: int, *, by_faiss: bool = FAISS) -> Nearest:
     """The `k` candidates of largest inner product with each query; all of them where there are fewer.
 
     Args:
         queries: (Q, D), finite.
         candidates: (N, D), finite.
         ids: of the candidates, which decide between equal ones.
+        by_faiss: who finds the candidates; the answer is the same.
 
     Raises:
         PredictionError: there is no candidate.
@@ -52,7 +64,7 @@ def nearest(queries: Floats, candidates: Floats, ids: Sequence[str], k: int) -> 
     places, similarity = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     for start in range(0, len(queries), QUERIES):
         block = np.ascontiguousarray(queries[start : start + QUERIES], np.float32)
-        query, place = _shortlist(block, ordered, k, longest)
+        query, place = (_by_faiss if by_faiss else _by_products)(block, ordered, k, _room(block, longest))
         exact = _exact(block, ordered, query, place)
         best = np.lexsort((place, -exact, query))
         best = best[_first_of_each(query[best], len(block), k)]
@@ -61,17 +73,24 @@ def nearest(queries: Floats, candidates: Floats, ids: Sequence[str], k: int) -> 
     return Nearest(places, similarity)
 
 
-def _shortlist(queries: Floats, candidates: Floats, k: int, longest: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs (query, candidate), in the order of the queries, that hold the k nearest of each query for certain.
+def _room(queries: Floats, longest: float) -> Floats:
+    """(Q,) how much two inner products of a query may change places by rounding to float32, in whatever order they are summed.
 
-    The rounding error of an inner product is at most n u / (1 - n u) times that of the absolute values (Higham 2002, section 3.1),
-    which is at most the product of the norms.
+    The error of one is at most n u / (1 - n u) times the inner product of the absolute values (Higham 2002, section 3.1), which is
+    at most the product of the norms.
 
     Args:
         longest: the largest norm of a candidate.
     """
     terms = (queries.shape[1] + 2) * UNIT
-    room = (2 * terms / (1 - terms) * longest * np.sqrt((queries.astype(np.float64) ** 2).sum(axis=1))).astype(np.float32)
+    return (2 * terms / (1 - terms) * longest * np.sqrt((queries.astype(np.float64) ** 2).sum(axis=1))).astype(np.float32)
+
+
+def _by_products(queries: Floats, candidates: Floats, k: int, room: Floats) -> tuple[Ints, Ints]:
+    """Pairs (query, candidate) that hold the k nearest of each query for certain, by matrix products of blocks.
+
+    Each block raises the bound for the next.
+    """
     query, place, value = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     bound = np.full(len(queries), -np.inf, np.float32)
     for start, product in _products(queries, candidates):
@@ -89,6 +108,18 @@ def _shortlist(queries: Floats, candidates: Floats, k: int, longest: float) -> t
     return query, place
 
 
+def _by_faiss(queries: Floats, candidates: Floats, k: int, room: Floats) -> tuple[Ints, Ints]:
+    """The same by faiss, where its last value is farther below the k-th than rounding reaches: nothing beyond it belongs to them."""
+    import faiss
+
+    count = min(k + SPARE, len(candidates))
+    value, place = faiss.knn(queries, candidates, count, metric=faiss.METRIC_INNER_PRODUCT)
+    complete = (value[:, -1] < value[:, k - 1] - room) | (count == len(candidates))
+    sure, unsure = np.flatnonzero(complete), np.flatnonzero(~complete)
+    query, other = _by_products(queries[unsure], candidates, k, room[unsure])
+    return np.r_[np.repeat(sure, count), unsure[query]], np.r_[place[sure].ravel(), other]
+
+
 def _products(queries: Floats, candidates: Floats) -> Iterator[tuple[int, Floats]]:
     """The first row of each block of candidates, with its product; the first block is small. Each takes the place of the last."""
     memory = np.empty((len(queries), max(FIRST, CANDIDATES)), np.float32)
@@ -99,7 +130,7 @@ def _products(queries: Floats, candidates: Floats) -> Iterator[tuple[int, Floats
         start += len(block)
 
 
-def _exact(queries: Floats, candidates: Floats, query: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.float64]:
+def _exact(queries: Floats, candidates: Floats, query: Ints, place: Ints) -> NDArray[np.float64]:
     """(P,) inner products of pairs: each is summed by itself, so that it is the same in any company."""
     found = np.empty(len(query))
     for start in range(0, len(query), QUERIES):
@@ -108,6 +139,6 @@ def _exact(queries: Floats, candidates: Floats, query: NDArray[np.int64], place:
     return found
 
 
-def _first_of_each(query: NDArray[np.int64], queries: int, k: int) -> NDArray[np.int64]:
+def _first_of_each(query: Ints, queries: int, k: int) -> Ints:
     """The places of the first k pairs of each query, in pairs ordered by query that hold at least k of each."""
     return (np.searchsorted(query, np.arange(queries))[:, None] + np.arange(k)).ravel()

@@ -31,6 +31,7 @@ class Provenance(Strict):
         fold: the fold whose model predicted, None where there is none of ours.
         weights: where the network's first weights came from.
         experiment, folds, data: hashes of the experiment, the fold map and the train table (ids and labels).
+        stands_on: model -> hash of its experiment, of the models whose embeddings it was given.
         declared: an import's owner says that the models never trained on these rows.
         recipe: how a stack was made: its YAML, and the models it blends with the hashes of their files.
     """
@@ -47,6 +48,7 @@ class Provenance(Strict):
     experiment: str | None = None
     folds: str | None = None
     data: str
+    stands_on: dict[str, str] | None = None
     checkpoint: str | None = None
     tta: int | None = None
     weights: str | None = None

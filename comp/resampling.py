@@ -28,6 +28,10 @@ class Estimate:
     def interval(self) -> tuple[float, float]:
         return self.value - WIDTH * self.error, self.value + WIDTH * self.error
 
+    def __format__(self, spec: str) -> str:
+        """Both by the same format, the error without a sign: `f"{gain:+.2f}"` is "+0.03 +- 0.01"."""
+        return f"{self.value:{spec}} +- {self.error:{spec.lstrip('+')}}"
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:

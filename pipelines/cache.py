@@ -12,7 +12,7 @@ from comp.competition import Competition, load_competition, read_test_ids, read_
 from comp.data.cache import Cache
 from comp.data.cache_filling import Files, fill_cache
 from comp.errors import DataError
-from comp.experiment import Experiment
+from comp.experiment import NetworkExperiment
 from comp.files import write_text
 from comp.paths import Paths
 from comp.workers import cores
@@ -66,7 +66,7 @@ def image_files(competition: Competition, paths: Paths, part: str) -> Files:
 
 def usual_size(competition: Competition) -> int:
     """The size at which the competition's models are trained unless told otherwise."""
-    return int(competition.overrides.get("size", Experiment.model_fields["size"].default))
+    return int(competition.overrides.get("size", NetworkExperiment.model_fields["size"].default))
 
 
 def _say_remarks(cache: Cache) -> None:

@@ -16,7 +16,7 @@ import yaml
 from comp.competition import Competition, load_competition
 from comp.data.inspection import FoundGroups, FoundImages, FoundTables, find_groups, find_images, find_tables, find_tokens
 from comp.errors import ConfigError
-from comp.experiment import Experiment
+from comp.experiment import NetworkExperiment
 from comp.files import write_text
 from comp.schema import parse
 from pipelines.command import parser, run, say
@@ -95,7 +95,7 @@ def settings(
         where = {"train": images.train_folder, "test": images.test_folder, "file": images.pattern}
         values["images"] = {**where, "channels": list(channels)}
         smallest = min(min(size) for size in images.sizes)
-        if smallest < Experiment.model_fields["size"].default:
+        if smallest < NetworkExperiment.model_fields["size"].default:
             values["overrides"] = {"size": max(smallest, 16)}
     if groups:
         values["groups"] = {"table": groups.file, "id": groups.id_column, "column": groups.column}

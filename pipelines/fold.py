@@ -15,7 +15,8 @@ def main() -> None:
     arguments.add_argument("--checkpoint-minutes", type=float, default=5.0, metavar="M", help="time between checkpoints (default: 5)")
     options = arguments.parse_args()
 
-    from pipelines.training import Request, prepare, train_fold
+    from pipelines.fold_files import Request
+    from pipelines.training import prepare, train_fold
 
     request = Request(options.competition, options.model, options.fold, options.set, options.checkpoint_minutes)
     prepare([request])

@@ -19,9 +19,10 @@ def main() -> None:
     from comp.competition import load_competition
     from comp.errors import ConfigError
     from comp.paths import Paths
+    from pipelines.fold_files import Request
     from pipelines.folds import ensure_folds
     from pipelines.side_by_side import train_side_by_side
-    from pipelines.training import Request, prepare
+    from pipelines.training import prepare
 
     competition = load_competition(options.competition)
     models = options.models or competition.models

@@ -12,10 +12,12 @@ from comp.embeddings import Embeddings, held_out_neighbours
 from comp.experiment import MetricExperiment, load_experiment
 from comp.files import atomic_write, write_text
 from comp.folds import HOLDOUT
+from comp.labels import shares
 from comp.members import Task, read_member
 from comp.neighbour_votes import agreement, class_similarity, vote
 from comp.neighbours import Nearest, nearest
 from comp.overlap import known_share
+from comp.practice.tables import PracticeSpec, draw_tables
 from comp.precision import PrecisionBootstrap
 from comp.resampling import Scored
 from comp.review import review
@@ -59,8 +61,7 @@ def votes_of(task: Task, rows: NDArray[np.int64], found: Nearest, experiment: Me
     for fold in range(task.folds.count):
         own = task.folds.fold[rows] == fold
         trained, _ = trained_on(task, fold)
-        prior = (task.labels[trained].sum(axis=0) + 0.5) / (len(trained) + 1)
-        logits[own] = vote(Nearest(found.places[own], found.similarity[own]), task.labels, prior, experiment.votes)
+        logits[own] = vote(Nearest(found.places[own], found.similarity[own]), task.labels, shares(task.labels[trained]), experiment.votes)
     return logits
 
 
@@ -90,14 +91,11 @@ def precision_table(task: Task, rows: NDArray[np.int64], predicted: dict[str, ND
 
 
 def _cell(scored: Scored | None) -> str:
-    return f"{scored.estimate.value:.4f} +- {scored.estimate.error:.4f}" if scored else "-"
+    return f"{scored.estimate:.4f}" if scored else "-"
 
 
 def _gain(one: Scored | None, other: Scored | None) -> str:
-    if not (one and other):
-        return "-"
-    gain = one.over(other)
-    return f"{gain.value:+.4f} +- {gain.error:.4f}"
+    return f"{one.over(other):+.4f}" if one and other else "-"
 
 
 def overlap_line(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.int64], found: Nearest) -> str:
@@ -113,8 +111,18 @@ def overlap_line(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.in
     share, error = np.mean([one.value for one in estimates]), np.sqrt(np.mean([one.error**2 for one in estimates]))
     return (
         f"test images of an antibody (group) that a network was trained on: {share:.0%} +- {error:.0%} by how near they are, "
-        f"too low where they come from other plates;\nheld-out images: {known.mean():.0%} (`folds: {{overlap: ...}}`)"
+        f"too low where they come from other plates{drawn_overlap(task)};\nheld-out images: {known.mean():.0%} (`folds: {{overlap: ...}}`)"
     )
+
+
+def drawn_overlap(task: Task) -> str:
+    """What the estimate should have been, where the images were drawn here."""
+    if task.competition.practice is None:
+        return ""
+    antibody = draw_tables(PracticeSpec(**task.competition.practice)).set_index("id")["antibody"]
+    of_train, of_test = (antibody[list(ids)].to_numpy() for ids in (task.folds.ids, task.test_ids))
+    shares = [np.isin(of_test, of_train[trained_on(task, fold)[0]]).mean() for fold in range(task.folds.count)]
+    return f" (as drawn: {np.mean(shares):.0%})"
 
 
 def test_similarity(task: Task, networks: Sequence[Embeddings]) -> list[NDArray[np.float64]]:

@@ -62,19 +62,12 @@ def read_networks(task: "Task", models: list[str]) -> "list[Embeddings]":
     Raises:
         PredictionError: a file is missing or damaged, or was made with other folds or another train table.
     """
-    from comp.embeddings import read_embeddings, side_by_side
-    from comp.predictions import refuse_other_folds
+    from comp.embeddings import read_network, side_by_side
 
-    networks = []
-    for fold in range(task.folds.count):
-        each = []
-        for model in models:
-            path = task.paths.embeddings(model, fold)
-            found = read_embeddings(path)
-            refuse_other_folds(path, found.provenance, task.folds.fingerprint, task.data)
-            each.append(found)
-        networks.append(side_by_side(each))
-    return networks
+    def of_fold(fold: int) -> "Embeddings":
+        return side_by_side([read_network(task.paths, model, fold, task.folds.fingerprint, task.data) for model in models])
+
+    return [of_fold(fold) for fold in range(task.folds.count)]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main() -> None:
     options = arguments.parse_args()
 
     from comp.competition import load_competition
-    from comp.experiment import load_experiment
+    from comp.experiment import load_network
     from comp.files import write_json
     from comp.members import what_is_missing
     from comp.paths import Paths
@@ -62,7 +62,7 @@ def main() -> None:
         both = f'COMP={competition.name} MODELS="{" ".join(COMPARED)}"'
         say(f"copies of images with rare labels against none: not run on {competition.name}; make models {both}, then make rare {both}")
     else:
-        rare = load_experiment(COMPARED[-1], competition).rare
+        rare = load_network(COMPARED[-1], competition).rare
         assert rare is not None
         say(compared(competition.name, list(COMPARED), rare))
 
@@ -71,12 +71,12 @@ def too_large(competition: "Competition", paths: "Paths", models: "Sequence[str]
     """Why models cannot be trained: they want more pixels than the images have."""
     from comp.competition import read_train
     from comp.data.images import read_planes
-    from comp.experiment import load_experiment
+    from comp.experiment import load_network
 
     ids, _ = read_train(competition, paths)
     channels = len(competition.images.channels) if competition.images else 0
     height, width = read_planes(competition.image_files(paths, "train", ids[0]), channels)[0].shape
-    sizes = {model: load_experiment(model, competition).size for model in models}
+    sizes = {model: load_network(model, competition).size for model in models}
     return {
         model: f"its {size} pixels are more than the {width} x {height} of the images, and enlarging adds nothing"
         for model, size in sizes.items()
@@ -86,13 +86,14 @@ def too_large(competition: "Competition", paths: "Paths", models: "Sequence[str]
 
 def train(models: "Sequence[str]", competition: "Competition", folds: "Sequence[int]", workers: int | None) -> None:
     """Train what is not complete, the largest first, so that the cores end together."""
-    from comp.experiment import load_experiment
+    from comp.experiment import load_network
+    from pipelines.fold_files import Request
     from pipelines.side_by_side import train_side_by_side
-    from pipelines.training import Request, prepare
+    from pipelines.training import prepare
 
     if not models:
         return
-    largest = sorted(models, key=lambda model: -load_experiment(model, competition).size)
+    largest = sorted(models, key=lambda model: -load_network(model, competition).size)
     prepare([Request(competition.name, model, 0) for model in largest])
     train_side_by_side([Request(competition.name, model, fold) for model in largest for fold in folds], workers)
 

@@ -17,7 +17,7 @@ from pipelines.command import parser, run, say
 
 if TYPE_CHECKING:
     from comp.competition import Competition
-    from comp.experiment import Experiment, RareLabels
+    from comp.experiment import NetworkExperiment, RareLabels
     from comp.paths import Paths
     from comp.resampling import Scored
 
@@ -32,12 +32,12 @@ def main() -> None:
 
     from comp.competition import load_competition
     from comp.errors import ConfigError
-    from comp.experiment import load_experiment
+    from comp.experiment import load_network
     from comp.paths import Paths
     from pipelines.data import ensure_data
 
     competition, paths = load_competition(options.competition), Paths(options.competition)
-    experiments = [load_experiment(model, competition) for model in dict.fromkeys(options.models)]
+    experiments = [load_network(model, competition) for model in dict.fromkeys(options.models)]
     last = experiments[-1]
     if last.rare is None:
         raise ConfigError(f"configs/models/{last.model}.yaml copies no rare labels", "name a model with `rare` last, e.g. resnet18-rare")
@@ -63,7 +63,7 @@ def refuse_untrained(competition: str, models: list[str]) -> None:
         raise PredictionError(missing[0], f'make models COMP={competition} MODELS="{" ".join(models)}"')
 
 
-def show_counts(competition: "Competition", paths: "Paths", experiment: "Experiment", rare: "RareLabels") -> None:
+def show_counts(competition: "Competition", paths: "Paths", experiment: "NetworkExperiment", rare: "RareLabels") -> None:
     """Print and draw how many training images of a fold carry each label, before and after."""
     from comp.competition import read_train
     from comp.files import atomic_write
@@ -123,7 +123,7 @@ def compared(competition: str, models: list[str], rare: "RareLabels") -> str:
         return [of_rare.recall(each[:, columns]) for each in decided] + [of_all.score(each) for each in decided]
 
     def line(name: str, estimates: "list[Estimate]", sign: str = "") -> list[str]:
-        return [name, *(f"{one.value:{sign}.4f} +- {one.error:.4f}" for one in estimates)]
+        return [name, *(f"{one:{sign}.4f}" for one in estimates)]
 
     found = {model: scores(model) for model in models}
     lines = [["", "recall at 0.5", "recall, tuned", "macro F1 at 0.5", "macro F1, tuned"]]

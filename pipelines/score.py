@@ -46,7 +46,7 @@ def score(competition_name: str, file: Path | None, labels_file: Path | None) ->
     nested, truth = claim(path), found.get("unshifted")
     if nested and truth:
         gap = Estimate(nested.value - truth.value, float(np.hypot(nested.error, truth.error)))
-        say(f"nested score {nested.value:.4f} +- {nested.error:.4f}; minus unshifted: {gap.value:+.4f} +- {gap.error:.4f}")
+        say(f"nested score {nested:.4f}; minus unshifted: {gap:+.4f}")
 
 
 def say_parts(labels: Bools, decisions: Bools, parts: NDArray[np.str_]) -> dict[str, Estimate]:

@@ -11,29 +11,36 @@ from multiprocessing.queues import SimpleQueue
 from tqdm import tqdm
 
 from comp.errors import CompError
-from comp.experiment import Experiment
+from comp.experiment import NetworkExperiment
 from comp.workers import cores, follow_parent, in_own_process, worker_pool
-from pipelines.training import Request, train_fold, trainer_of
+from pipelines.fold_files import Request
+from pipelines.training import train_fold, trainer_of
 
 _slot = 0  # this worker's GPU and line of the terminal
 
 
 def train_side_by_side(requests: list[Request], workers: int | None) -> None:
-    """Train the requests on `workers` processes.
+    """Train the requests on `workers` processes, those that stand on other models last.
 
     Those that need a process of their own do not mix with the others: their frameworks do not go together. The first error stops what has
     not started; folds under way end, and what is complete stays.
     """
-    groups: dict[bool, list[Request]] = {}
+    groups: dict[tuple[bool, bool, bool], list[Request]] = {}
     for request in requests:
-        groups.setdefault(request.load()[1].own_process, []).append(request)
-    for group in groups.values():
-        train_group(group, workers)
+        experiment = request.load()[1]
+        kind = (bool(experiment.needs), experiment.own_process, isinstance(experiment, NetworkExperiment))
+        groups.setdefault(kind, []).append(request)
+    for (_, _, is_network), group in sorted(groups.items()):
+        if is_network:
+            train_group(group, workers)
+        else:
+            for request in group:
+                train_fold(request)
 
 
 def train_group(requests: list[Request], workers: int | None) -> None:
-    """Train requests of one framework; where it leaves memory behind, no process trains twice."""
-    experiments = [request.load()[1] for request in requests]
+    """Train networks of one framework; where it leaves memory behind, no process trains twice."""
+    experiments = [experiment for request in requests if isinstance(experiment := request.load()[1], NetworkExperiment)]
     single_use, threads = experiments[0].own_process, max(experiment.train.threads for experiment in experiments)
     gpus = in_own_process(devices, experiments[0]) if single_use else devices(experiments[0])
     workers = min(workers or gpus or max(cores() // threads, 1), len(requests))
@@ -90,7 +97,7 @@ def broken_pools_explained() -> Iterator[None]:
         raise CompError("a training process was killed from outside", then) from None
 
 
-def devices(experiment: Experiment) -> int:
+def devices(experiment: NetworkExperiment) -> int:
     """How many GPUs the experiment's trainer sees."""
     found: int = trainer_of(experiment).devices()
     return found

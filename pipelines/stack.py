@@ -169,7 +169,7 @@ def score_holdout(inputs: "Inputs", stack: "Stack", recipe: "Recipe") -> "Estima
     rows = inputs.rows(held, recipe.features)
     decisions, _ = stack.decide(stack.blended(rows))
     found = GroupBootstrap(rows.known_labels, rows.groups, recipe.bootstraps, recipe.seed).score(decisions).estimate
-    say(f"hold-out, {len(rows)} rows: {found.value:.4f} +- {found.error:.4f}")
+    say(f"hold-out, {len(rows)} rows: {found:.4f}")
     return found
 
 

@@ -26,8 +26,8 @@ def table(proof: Proof, recipe: Recipe, rows: int, test_rows: int) -> str:
     shown = _shown(proof)
     for one in shown:
         gains = [_gain(one.over[name]) for name in references]
-        lines.append([_name(one), _score(one.nested), f"{one.in_sample:.4f}", *gains, f"{one.chosen_in}/{folds}"])
-    lines.append(["procedure", _score(proof.nested), f"{proof.in_sample:.4f}", *(_gain(proof.over[name]) for name in references), ""])
+        lines.append([_name(one), f"{one.nested:.4f}", f"{one.in_sample:.4f}", *gains, f"{one.chosen_in}/{folds}"])
+    lines.append(["procedure", f"{proof.nested:.4f}", f"{proof.in_sample:.4f}", *(_gain(proof.over[name]) for name in references), ""])
     drawn = aligned(lines)
     drawn.insert(-1, "-" * len(drawn[0]))
     if hidden := len(proof.candidates) - len(shown):
@@ -40,7 +40,7 @@ def contribution_table(found: Contributions, recipe: Recipe) -> str:
     lines = [["model", "alone", "adds", "most like"]]
     for one in sorted(found.models, key=lambda one: -one.adds.value):
         twin = f"{one.twin} {one.correlation:.2f}" if one.twin else "-"
-        lines.append([one.model, _score(one.alone), _gain(one.adds), twin])
+        lines.append([one.model, f"{one.alone:.4f}", _gain(one.adds), twin])
     hurt = [one.model for one in found.models if one.hurts]
     cheapest = found.cheapest
     return "\n".join(
@@ -49,7 +49,7 @@ def contribution_table(found: Contributions, recipe: Recipe) -> str:
             f"nested scores of the blender {title(recipe.members or {})}; adds: all models minus all others;",
             "most like: highest mean correlation of probabilities.",
             f"hurt by more than one s.e.: {', '.join(hurt) or 'none'}",
-            f"{len(cheapest.models)} of {len(found.models)} models are within one s.e. of the best subset ({_score(cheapest.nested)}): "
+            f"{len(cheapest.models)} of {len(found.models)} models are within one s.e. of the best subset ({cheapest.nested:.4f}): "
             + " ".join(cheapest.models),
         ]
     )
@@ -96,7 +96,7 @@ def _verdict(proof: Proof, recipe: Recipe, rows: int, test_rows: int) -> list[st
         for size in chosen.optimism
     ]
     for part in proof.parts:
-        lines.append(f"{part.name} groups: {_score(part.nested)} on {part.rows} rows, over the {part.classes} classes that both kinds have")
+        lines.append(f"{part.name} groups: {part.nested:.4f} on {part.rows} rows, over the {part.classes} classes that both kinds have")
     for name, gain in proof.over.items():
         if least := smallest_difference(gain, rows, test_rows):
             lines.append(f"on {test_rows} test rows, the procedure and {name} differ by mere chance up to {least:.3f} (95 %)")
@@ -112,10 +112,6 @@ def _name(candidate: CandidateProof) -> str:
     return f"{candidate.blender} + {candidate.rule}"
 
 
-def _score(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} +- {estimate.error:.4f}"
-
-
 def _gain(estimate: Estimate) -> str:
     same = estimate.value == 0 == estimate.error
-    return "-" if same else f"{estimate.value:+.4f} +- {estimate.error:.4f}"
+    return "-" if same else f"{estimate:+.4f}"

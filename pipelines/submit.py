@@ -50,7 +50,7 @@ def default_message(path: Path, competition: Competition) -> str:
     """The submission's name, which starts with its stack's, and its claim: "mean-1a2b3c4d, nested macro F1 0.4123 +- 0.0100"."""
     nested, columns = claim(path), part_of_classes(path, competition)
     over = f" over {len(columns)} of {len(competition.classes)} classes" if columns else ""
-    return path.stem + (f", nested macro F1 {nested.value:.4f} +- {nested.error:.4f}{over}" if nested else "")
+    return path.stem + (f", nested macro F1 {nested:.4f}{over}" if nested else "")
 
 
 def refuse_failure(ended: subprocess.CompletedProcess[str], competition: Competition, path: Path) -> None:

@@ -1,56 +1,28 @@
 """What training commands share: from a request to the prediction files of one fold."""
 
 import importlib
-import json
-import platform
-import subprocess
-import time
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from comp import parts
-from comp.competition import Competition, load_competition, read_test_ids, read_train
+from comp.competition import Competition
 from comp.data.planes import Planes
-from comp.embeddings import Embeddings, read_embeddings
-from comp.errors import ConfigError, FoldError, PredictionError
-from comp.experiment import Experiment, MetricExperiment, Top, load_experiment
-from comp.files import hash_of, lock, remove_leftovers, write_json, write_text
-from comp.folds import HOLDOUT, Folds
-from comp.metrics import macro_f1
+from comp.errors import ConfigError, FoldError
+from comp.experiment import Experiment, MetricExperiment, NetworkExperiment, OnEmbeddings, Top, load_experiment
+from comp.files import hash_of, lock, remove_leftovers
+from comp.neighbour_votes import Voters
 from comp.paths import Paths
-from comp.predictions import Kind, Predictions, Provenance, data_fingerprint, read_predictions
-from comp.schema import differences, parse_settings
+from comp.predictions import Provenance
 from comp.workers import in_own_process
 from pipelines.cache import prepare_cache
 from pipelines.command import say
 from pipelines.data import ensure_data
+from pipelines.fold_files import Request, StandsOn, Table, files_of, is_complete, origin, versions, write_fold
 from pipelines.folds import ensure_folds
-
-
-@dataclass(frozen=True)
-class Request:
-    """One fold of one model, as typed."""
-
-    competition: str
-    model: str
-    fold: int
-    settings: str = ""
-    checkpoint_minutes: float = 5.0
-
-    @property
-    def name(self) -> str:
-        return f"{self.model} fold {self.fold}"
-
-    def load(self) -> tuple[Competition, Experiment, Paths]:
-        competition = load_competition(self.competition)
-        return competition, load_experiment(self.model, competition, parse_settings(self.settings)), Paths(self.competition)
 
 
 def prepare(requests: list[Request]) -> None:
@@ -61,9 +33,11 @@ def prepare(requests: list[Request]) -> None:
     """
     networks = []
     for request in requests:
-        competition, experiment, _ = request.load()
+        competition, experiment, paths = request.load()
         refuse_mistakes(competition, experiment)
-        networks.append((experiment, len(planes_of(competition, experiment))))
+        refuse_others(competition, experiment, {other.model for other in requests})
+        if isinstance(experiment, NetworkExperiment):
+            networks.append((experiment, len(planes_of(competition, experiment))))
     refuse_networks([network for network in networks if not network[0].own_process])
     if apart := [network for network in networks if network[0].own_process]:
         in_own_process(refuse_networks, apart)
@@ -75,11 +49,12 @@ def prepare(requests: list[Request]) -> None:
         folds = ensure_folds(competition, paths)
         if not 0 <= request.fold < folds.count:
             raise FoldError(f"there is no fold {request.fold} in {paths.folds()}", f"type make fold-0 to make fold-{folds.count - 1}")
-        for part in ("train", "test"):
-            prepare_cache(competition, paths, part, experiment.size)
+        if isinstance(experiment, NetworkExperiment):
+            for part in ("train", "test"):
+                prepare_cache(competition, paths, part, experiment.size)
 
 
-def trainer_of(experiment: Experiment) -> ModuleType:
+def trainer_of(experiment: NetworkExperiment) -> ModuleType:
     """The module that trains it, with the functions that `comp.trainers.fold` lists.
 
     Raises:
@@ -96,13 +71,26 @@ def refuse_mistakes(competition: Competition, experiment: Experiment) -> None:
     """Raise ConfigError if a part, an option, a channel or a class does not exist."""
     for kind, key in experiment.parts.items():
         parts.build(kind, getattr(experiment, key))
-    if experiment.rare:
-        parts.build("augmentations", experiment.rare.augmentation)
-    planes_of(competition, experiment)
+    if isinstance(experiment, NetworkExperiment):
+        if experiment.rare:
+            parts.build("augmentations", experiment.rare.augmentation)
+        planes_of(competition, experiment)
     columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))
 
 
-def refuse_networks(networks: list[tuple[Experiment, int]]) -> None:
+def refuse_others(competition: Competition, experiment: Experiment, requested: set[str]) -> None:
+    """Raise if a model that it stands on embeds nothing, or is neither trained nor `requested` by the same command."""
+    paths = Paths(competition.name)
+    for model in experiment.needs:
+        if not isinstance(load_experiment(model, competition), MetricExperiment):
+            what = f"configs/models/{experiment.model}.yaml stands on {model}, which does not embed"
+            raise ConfigError(what, "name models with `trainer: metric` as its `embeddings`")
+        if model not in requested and not any(paths.model(model).glob("embeddings-*.parquet")):
+            what = f"{experiment.model} stands on {model}, which is not trained"
+            raise ConfigError(what, f"train it first: make model COMP={competition.name} MODEL={model}")
+
+
+def refuse_networks(networks: list[tuple[NetworkExperiment, int]]) -> None:
     """Raise ConfigError if an experiment's network cannot be built for so many planes; warn of starts from scratch."""
     for experiment, planes in networks:
         trainer = trainer_of(experiment)
@@ -114,7 +102,7 @@ def refuse_networks(networks: list[tuple[Experiment, int]]) -> None:
             )
 
 
-def planes_of(competition: Competition, experiment: Experiment) -> Planes:
+def planes_of(competition: Competition, experiment: NetworkExperiment) -> Planes:
     """What the experiment sees of the competition's channels."""
     if competition.images is None:
         raise ConfigError(f"competition {competition.name} has tables and no images", "import predictions with: make import")
@@ -145,50 +133,34 @@ def train_fold(request: Request, slot: int = 0) -> None:
         checkpoint = checkpoint_of(paths, request, experiment)
         for written in (checkpoint, *files_of(paths, request, experiment)):
             remove_leftovers(written)
-        ids, labels = read_train(competition, paths)
-        test_ids = read_test_ids(competition, paths)
-        folds = Folds.read(paths.folds()).in_order(ids)
-        table = Table(ids, labels, test_ids, folds)
-        source = trainer_of(experiment).first_weights(experiment)
-        if is_complete(paths, request, experiment, table, source):
+        table = Table.read(competition, paths)
+        stands_on = StandsOn.read(paths, experiment, request.fold, table)
+        expected = origin(experiment, table, stands_on)
+        if isinstance(experiment, NetworkExperiment):
+            trainer = trainer_of(experiment)
+            source = trainer.first_weights(experiment)
+            # weights that can no longer be downloaded have been loaded all the same
+            downloaded = {f"{trainer.WEIGHTS} {experiment.backbone}"} if experiment.weights == trainer.WEIGHTS else set()
+            complete = is_complete(request, table, expected, {source} | downloaded)
+        else:
+            complete = is_complete(request, table, expected, {None})
+        if complete:
             checkpoint.unlink(missing_ok=True)
             say(f"{request.name}: complete, nothing to do")
+        elif isinstance(experiment, NetworkExperiment):
+            train_and_predict(request, table, stands_on, source, slot)
         else:
-            train_and_predict(request, table, source, slot)
+            assert isinstance(experiment, OnEmbeddings)
+            assert stands_on is not None
+            let_neighbours_vote(request, experiment, table, stands_on)
 
 
-@dataclass(frozen=True)
-class Table:
-    """The tables' rows: train ids with labels (N, C) and folds, and test ids."""
-
-    ids: tuple[str, ...]
-    labels: NDArray[np.bool_]
-    test_ids: tuple[str, ...]
-    folds: Folds
-
-    @property
-    def has_holdout(self) -> bool:
-        return bool((self.folds.fold == HOLDOUT).any())
-
-    def identity(self, experiment: Experiment) -> dict[str, str]:
-        """What a prediction file says of its origin, as hashes."""
-        return {"experiment": experiment.hash, "folds": self.folds.fingerprint, "data": data_fingerprint(self.ids, self.labels)}
-
-
-def files_of(paths: Paths, request: Request, experiment: Experiment) -> list[Path]:
-    """Every file that a fold's training writes, but for its checkpoint and the experiment's YAML."""
-    kinds = [paths.fold_predictions, paths.test_predictions, paths.holdout_predictions, paths.run_record]
-    if isinstance(experiment, MetricExperiment):
-        kinds.append(paths.embeddings)
-    return [path(request.model, request.fold) for path in kinds]
-
-
-def identities(competition: Competition, experiment: Experiment, folds: Folds, labels: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N,) numbers, equal for images of one thing: of one group, else of one set of labels (N, C)."""
+def identities(competition: Competition, experiment: Experiment, table: Table) -> NDArray[np.int64]:
+    """(N,) numbers, equal for images of one thing: of one group, else of one set of labels."""
     asked = experiment.identity if isinstance(experiment, MetricExperiment) else "auto"
     if asked == "labels" or (asked == "auto" and competition.groups is None):
-        return np.unique(labels, axis=0, return_inverse=True)[1].ravel()
-    return np.unique(folds.group, return_inverse=True)[1]
+        return np.unique(table.labels, axis=0, return_inverse=True)[1].ravel()
+    return np.unique(table.folds.group, return_inverse=True)[1]
 
 
 def checkpoint_of(paths: Paths, request: Request, experiment: Experiment) -> Path:
@@ -196,107 +168,58 @@ def checkpoint_of(paths: Paths, request: Request, experiment: Experiment) -> Pat
     return paths.run(request.model, request.fold) / f"checkpoint.{experiment.trainer}"
 
 
-def train_and_predict(request: Request, table: Table, source: str, slot: int) -> None:
-    """Train one fold from where its checkpoint stands, and write its predictions; the held-out fold's own come last."""
+def provenance_of(request: Request, table: Table, columns: list[int], stands_on: StandsOn | None) -> Provenance:
+    """Where a fold's predictions come from, as far as all models have it in common."""
+    competition, experiment, _ = request.load()
+    return Provenance(
+        competition=competition.name, model=request.model, kind="oof", fold=request.fold,
+        classes=tuple(competition.classes[column] for column in columns), **origin(experiment, table, stands_on),
+    )  # fmt: skip
+
+
+def train_and_predict(request: Request, table: Table, stands_on: StandsOn | None, source: str, slot: int) -> None:
+    """Train one fold from where its checkpoint stands, and write its predictions."""
     from comp.trainers.fold import FoldData, Run
 
     competition, experiment, paths = request.load()
+    assert isinstance(experiment, NetworkExperiment)
     trainer, fold = trainer_of(experiment), request.fold
     cv2.setNumThreads(1)
     device = trainer.pick_device(slot)
     precision = trainer.precision(experiment, device)
-    train_images = prepare_cache(competition, paths, "train", experiment.size)
-    test_images = prepare_cache(competition, paths, "test", experiment.size)
+    images = {part: prepare_cache(competition, paths, part, experiment.size).images for part in ("train", "test")}
+    beside = {"train": (stands_on.train,), "test": (stands_on.test,)} if stands_on else {"train": (), "test": ()}
     columns = columns_of(competition, experiment, table.labels)
-    labels = table.labels[:, columns]
-    number = table.folds.fold
-    identity = table.identity(experiment)
-    checkpoint = checkpoint_of(paths, request, experiment)
-    all_that_matters = hash_of([identity, fold, precision, source, versions(trainer.VERSIONS)])
+    checkpoint, in_training = checkpoint_of(paths, request, experiment), table.trained_on(fold)
+    all_that_matters = hash_of([origin(experiment, table, stands_on), fold, precision, source, versions(trainer.VERSIONS)])
     run = Run(fold, device, checkpoint, all_that_matters, source, request.checkpoint_minutes, slot)
-    in_training = np.flatnonzero((number != fold) & (number != HOLDOUT))
     data = FoldData(
-        train_images.images, labels, in_training, planes_of(competition, experiment), table.ids,
-        identities(competition, experiment, table.folds, labels),
+        images["train"], table.labels[:, columns], in_training, planes_of(competition, experiment), table.ids,
+        identities(competition, experiment, table), *beside["train"],
     )  # fmt: skip
     trained = trainer.train(experiment, data, run)
-    started = time.monotonic()
-
-    provenance = Provenance(
-        competition=competition.name, model=request.model, kind="oof", fold=fold, seed=experiment.seed,
-        classes=tuple(competition.classes[column] for column in columns),
-        threads=experiment.train.threads, precision=precision, weights=source, tta=experiment.tta,
-        checkpoint=trainer.CHOICE, **identity,
-    )  # fmt: skip
-
-    def predictions(kind: Kind, images: NDArray[np.uint8], rows: NDArray[np.int64], of: tuple[str, ...]) -> Predictions:
-        logits = trained.predict(images, rows)
-        folds = np.full(len(rows), fold if kind == "oof" else HOLDOUT, np.int8)
-        return Predictions(tuple(of[row] for row in rows), folds, logits, provenance.model_copy(update={"kind": kind}))
-
-    held_out, kept_away = np.flatnonzero(number == fold), np.flatnonzero(number == HOLDOUT)
-    out_of_fold = predictions("oof", train_images.images, held_out, table.ids)
-    write_text(paths.experiment(request.model), yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False))
-    if len(kept_away):
-        predictions("holdout", train_images.images, kept_away, table.ids).write(paths.holdout_predictions(request.model, fold))
-    test_rows = np.arange(len(table.test_ids))
-    predictions("test", test_images.images, test_rows, table.test_ids).write(paths.test_predictions(request.model, fold))
-    if trained.embed:
-        vectors = np.concatenate([trained.embed(train_images.images), trained.embed(test_images.images)])
-        of_all = np.r_[number, np.full(len(test_rows), HOLDOUT, np.int8)]
-        made = provenance.model_copy(update={"kind": "embeddings"})
-        Embeddings((*table.ids, *table.test_ids), of_all, vectors, made).write(paths.embeddings(request.model, fold))
-    score = macro_f1(labels[held_out], out_of_fold.logits > 0)
-    seconds = trained.seconds + time.monotonic() - started
-    write_json(paths.run_record(request.model, fold), {
-        "seconds": round(seconds, 1), "images_per_second": round(trained.images / trained.seconds, 1), "train_images": len(in_training),
-        "loss_by_epoch": trained.losses, "macro_f1_at_half": score, "experiment": experiment.model_dump(mode="json"),
-        **circumstances(trainer.VERSIONS),
+    made = provenance_of(request, table, columns, stands_on).model_copy(update={
+        "seed": experiment.seed, "threads": experiment.train.threads, "precision": precision, "weights": source, "tta": experiment.tta,
+        "checkpoint": trainer.CHOICE,
     })  # fmt: skip
-    path = paths.fold_predictions(request.model, fold)
-    out_of_fold.write(path)  # last: it makes the fold complete
-    checkpoint.unlink()
-    say(f"{request.name}: macro F1 {score:.3f} at threshold 0.5, {seconds:.0f} s, wrote {path}")
-
-
-def is_complete(paths: Paths, request: Request, experiment: Experiment, table: Table, source: str) -> bool:
-    """Whether the fold's files are there, whole, and made by this experiment from these folds and data; else says why not."""
-    files = files_of(paths, request, experiment)
-    if not table.has_holdout:
-        files.remove(paths.holdout_predictions(request.model, request.fold))
-    if not all(file.exists() for file in files):
-        return False
-    files.remove(paths.run_record(request.model, request.fold))
-    try:
-        found = [(read_embeddings if file == paths.embeddings(request.model, request.fold) else read_predictions)(file) for file in files]
-    except PredictionError as error:
-        say(f"{error.what}; training again")
-        return False
-    # weights that can no longer be downloaded have been loaded all the same
-    weights = trainer_of(experiment).WEIGHTS
-    sources = {source, f"{weights} {experiment.backbone}"} if experiment.weights == weights else {source}
-    expected = table.identity(experiment)
-    for predictions in found:
-        provenance = predictions.provenance
-        if provenance.weights not in sources or any(getattr(provenance, key) != value for key, value in expected.items()):
-            record = json.loads(paths.run_record(request.model, request.fold).read_text())
-            changed = differences(record["experiment"], experiment.model_dump(mode="json")) if "experiment" in record else []
-            say(f"{request.name} was made with {', '.join(changed) or 'other folds, data or weights'}; training again")
-            return False
-    return set(found[1].ids) == set(table.test_ids)
-
-
-def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    return {name: version(name) for name in packages}
-
-
-def circumstances(packages: tuple[str, ...]) -> dict[str, str]:
-    """What does not change the content but helps to find out about it: time, host, versions, git commit."""
-    try:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:
-        commit = "no git here"
-    return {
-        "time": time.strftime("%Y-%m-%d %H:%M:%S"), "host": platform.node(), "python": platform.python_version(),
-        **versions(packages), "git": commit,
+    record = {
+        "seconds": trained.seconds, "images_per_second": round(trained.images / trained.seconds, 1), "train_images": len(in_training),
+        "loss_by_epoch": trained.losses,
     }  # fmt: skip
+    write_fold(
+        request, table, columns, made, lambda part, rows: trained.predict(images[part], rows, *beside[part]), record, trainer.VERSIONS,
+        trained.embed and (lambda part: trained.embed(images[part])),
+    )  # fmt: skip
+    checkpoint.unlink()
+
+
+def let_neighbours_vote(request: Request, experiment: OnEmbeddings, table: Table, stands_on: StandsOn) -> None:
+    """Write what the neighbours of each image say, among the images that its fold's networks were trained on."""
+    competition, _, _ = request.load()
+    columns, in_training = columns_of(competition, experiment, table.labels), table.trained_on(request.fold)
+    labels = table.labels[in_training][:, columns]
+    voters = Voters(stands_on.train[in_training], labels, [table.ids[row] for row in in_training])
+    vectors = {"train": stands_on.train, "test": stands_on.test}
+    made = provenance_of(request, table, columns, stands_on)
+    record = {"seconds": 0.0, "train_images": len(in_training)}
+    write_fold(request, table, columns, made, lambda part, rows: voters.on(vectors[part][rows], experiment.votes), record, ("numpy",))

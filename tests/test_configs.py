@@ -4,7 +4,7 @@ import pytest
 
 from comp import parts
 from comp.competition import load_competition
-from comp.experiment import TorchExperiment, load_experiment
+from comp.experiment import MetricExperiment, NetworkExperiment, TorchExperiment, load_experiment
 from comp.models.backbone import refuse_unknown_backbone
 from comp.models.keras_networks import ALL_CNN, find_application
 from comp.schema import parse, read_yaml
@@ -32,20 +32,26 @@ def test_every_config_opens_with_its_command(kind):
 @pytest.mark.parametrize("competition", COMPETITIONS)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_fits_every_competition(model, competition):
-    experiment = load_experiment(model, load_competition(competition, REPOSITORY), root=REPOSITORY)
+    loaded = load_competition(competition, REPOSITORY)
+    experiment = load_experiment(model, loaded, root=REPOSITORY)
+    for needed in experiment.needs:
+        assert isinstance(load_experiment(needed, loaded, root=REPOSITORY), MetricExperiment)
+    for kind, key in experiment.parts.items():
+        assert parts.build(kind, getattr(experiment, key))
+    if not isinstance(experiment, NetworkExperiment):
+        return
     if isinstance(experiment, TorchExperiment):
         refuse_unknown_backbone(experiment)
     elif experiment.backbone != ALL_CNN:
         assert find_application(experiment)
-    for kind, key in experiment.parts.items():
-        assert parts.build(kind, getattr(experiment, key))
     if experiment.rare:
         assert parts.build("augmentations", experiment.rare.augmentation)
 
 
 def test_practice_trains_every_network_at_a_size_that_it_can_take():
     practice = load_competition("practice", REPOSITORY)
-    sizes = {model: load_experiment(model, practice, root=REPOSITORY).size for model in MODELS}
+    experiments = [load_experiment(model, practice, root=REPOSITORY) for model in MODELS]
+    sizes = {experiment.model: experiment.size for experiment in experiments if isinstance(experiment, NetworkExperiment)}
     assert max(sizes.values()) <= practice.practice["size"]
     assert min(sizes["keras-inceptionresnetv2"], sizes["inceptionresnetv2"]) >= 75
 

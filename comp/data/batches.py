@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comp.data.planes import Planes
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]
+Arrays = tuple[NDArray[Any], ...]
 Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 Order = Callable[[NDArray[np.bool_], NDArray[np.int64], np.random.Generator], NDArray[np.int64]]
 
@@ -37,6 +38,7 @@ class Batches:
         rows: the rows to train on.
         planes: what is seen of them.
         copies: rows that are added, which have an augmentation of their own.
+        beside: (N, D) what else is known of the images.
     """
 
     images: NDArray[np.uint8]
@@ -49,6 +51,7 @@ class Batches:
     augmentation: Augment
     seed: tuple[int, ...]
     copies: Copies | None = None
+    beside: NDArray[np.float32] | None = None
 
     @property
     def all_rows(self) -> NDArray[np.int64]:
@@ -65,7 +68,9 @@ class Batches:
         return max(len(self.order(0)) // self.batch_size, 1)
 
     def epoch(self, epoch: int) -> Callable[[int], Arrays]:
-        """What makes batch `step` of an epoch: images (B, H, W, planes) uint8, labels (B, classes) float32 and identity (B,)."""
+        """What makes batch `step` of an epoch: images (B, H, W, planes) uint8, labels (B, classes) float32, identity (B,), and what is
+        beside (B, D) where there is something.
+        """
         order, every = self.order(epoch), self.all_rows
 
         def make(step: int) -> Arrays:
@@ -73,7 +78,8 @@ class Batches:
             rows = every[places]
             images = self.planes.read(self.images, rows)
             changed = self._augmented(images, places, [*self.seed, epoch, step + 1])
-            return changed, self.labels[rows].astype(np.float32), self.identity[rows]
+            known = (self.labels[rows].astype(np.float32), self.identity[rows])
+            return changed, *known, *(() if self.beside is None else (self.beside[rows],))
 
         return make
 

@@ -16,7 +16,7 @@ AHEAD = 2  # batches each thread makes while one is trained on
 
 
 def epoch_of(batches: Batches, epoch: int, first_step: int = 0, threads: int = 1) -> Iterator[Batch]:
-    """The batches of an epoch from `first_step` on: images (B, H, W, planes) uint8, labels (B, classes) float32, identity (B,)."""
+    """The batches of an epoch from `first_step` on, as `Batches.epoch` makes them."""
     return ahead(batches.epoch(epoch), range(first_step, len(batches)), threads)
 
 

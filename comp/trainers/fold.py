@@ -23,7 +23,8 @@ from comp import parts
 from comp.data.batches import Batches, Copies
 from comp.data.planes import Planes
 from comp.data.rare import copies
-from comp.experiment import Experiment, RareLabels
+from comp.experiment import NetworkExperiment, RareLabels
+from comp.labels import shares
 from comp.progress import LogBar
 
 COPYING = 1_000_000  # beside epochs, of which there are fewer, as the number of a random stream
@@ -45,6 +46,7 @@ class FoldData:
         planes: what the network sees of an image.
         ids: (N,) of the images, for trainers that need an order of equals.
         identity: (N,) equal for images of one thing, such as an antibody; None: each shows a thing of its own.
+        beside: (N, D) what else the network is told of each image.
     """
 
     images: NDArray[np.uint8]
@@ -53,12 +55,13 @@ class FoldData:
     planes: Planes
     ids: tuple[str, ...] = ()
     identity: NDArray[np.int64] | None = None
+    beside: NDArray[np.float32] | None = None
 
     def prior(self) -> NDArray[np.float64]:
         """(classes,) the share of training images that carry each label, kept from 0 and 1."""
-        return (self.labels[self.train].sum(axis=0) + 0.5) / (len(self.train) + 1)
+        return shares(self.labels[self.train])
 
-    def batches(self, experiment: Experiment, fold: int) -> Batches:
+    def batches(self, experiment: NetworkExperiment, fold: int) -> Batches:
         """The training batches of a fold, copies of images with rare labels among them where the experiment asks for them."""
         seed = (experiment.seed, fold)
         added = None
@@ -69,6 +72,7 @@ class FoldData:
         return Batches(
             self.images, self.labels, identity, self.train, self.planes, experiment.train.batch_size,
             parts.build("samplers", experiment.sampler), parts.build("augmentations", experiment.augmentation), seed, added,
+            self.beside,
         )  # fmt: skip
 
 
@@ -93,7 +97,7 @@ class Run:
     minutes: float = 5.0
     position: int = 0
 
-    def bar(self, experiment: Experiment, per_epoch: int, step: int) -> LogBar:
+    def bar(self, experiment: NetworkExperiment, per_epoch: int, step: int) -> LogBar:
         """A progress bar in images, of `per_epoch` steps an epoch, of which `step` are done."""
         size, steps = experiment.train.batch_size, per_epoch * experiment.train.epochs
         label = f"{experiment.model} fold {self.fold}"
@@ -105,14 +109,15 @@ class Trained:
     """How a network predicts, and how it came to be.
 
     Attributes:
-        predict: logits (len(rows), classes) float32 of rows of a cache (N, H, W, C) uint8, the mean over the experiment's views.
+        predict: logits (len(rows), classes) float32 of rows of a cache (N, H, W, C) uint8, the mean over the experiment's views; given
+            embeddings (N, D) of the same images too, where the experiment stands on some.
         losses: the mean training loss of each epoch.
         seconds: the time that training took, that of runs which were killed included up to their last checkpoint.
         images: how many images were trained on in that time, those that came again counted again.
         embed: embeddings (N, size) float32 of length 1 of all images of a cache, from a network that embeds.
     """
 
-    predict: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.float32]]
+    predict: Callable[..., NDArray[np.float32]]
     losses: list[float]
     seconds: float
     images: int

@@ -12,8 +12,8 @@ from comp.data.planes import statistics
 from comp.errors import CompError, ConfigError
 from comp.experiment import MetricExperiment
 from comp.models.embedder import Embedder, build_embedder
-from comp.neighbour_votes import vote
-from comp.neighbours import Floats, nearest
+from comp.neighbour_votes import Voters
+from comp.neighbours import Floats
 from comp.trainers import torch_trainer
 from comp.trainers.fold import FoldData, Run, Trained
 from comp.trainers.torch_loop import begin, fit, over_rows
@@ -84,7 +84,6 @@ class Neighbours:
         return embeddings
 
     def predict(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Floats:
-        data, settings = self.data, self.experiment.votes
-        ids = [data.ids[row] for row in data.train]
-        found = nearest(self.embed(images)[rows], self.embed(data.images)[data.train], ids, settings.count)
-        return vote(found, data.labels[data.train], data.prior(), settings).astype(np.float32)
+        data = self.data
+        voters = Voters(self.embed(data.images)[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
+        return voters.on(self.embed(images)[rows], self.experiment.votes)

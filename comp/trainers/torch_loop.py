@@ -58,11 +58,11 @@ def fit(model: nn.Module, criterion: Criterion, experiment: TorchExperiment, dat
     model.train()
     with run.bar(experiment, per_epoch, state.step) as bar:
         for epoch in range(state.step // per_epoch, settings.epochs):
-            for images, labels, identity in epoch_of(batches, epoch, state.step % per_epoch, reading_threads(device)):
+            for images, labels, identity, *beside in epoch_of(batches, epoch, state.step % per_epoch, reading_threads(device)):
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(state.step, steps, warmup, settings.lr)
                 with autocast(settings.precision, device):
-                    output = model(images.to(device, non_blocking=True))
+                    output = model(*(each.to(device, non_blocking=True) for each in (images, *beside)))
                 loss = criterion(output, labels.to(device, non_blocking=True), identity.to(device, non_blocking=True))
                 optimizer.zero_grad()
                 loss.backward()
@@ -97,24 +97,30 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 
 @torch.inference_mode()
 def over_rows(
-    output: Callable[[Tensor], Tensor],
+    output: Callable[..., Tensor],
     experiment: TorchExperiment,
     planes: Planes,
     device: torch.device,
     images: NDArray[np.uint8],
     rows: NDArray[np.int64],
+    beside: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """What a network in evaluation mode gives for rows of a cache, (len(rows), ...), the mean over the experiment's `tta` views."""
+    """What a network in evaluation mode gives for rows of a cache, (len(rows), ...), the mean over the experiment's `tta` views.
+
+    Args:
+        beside: (N, D) what else it is told of the images.
+    """
     size = 2 * experiment.train.batch_size
     found = []
 
-    def make(step: int) -> tuple[NDArray[np.uint8]]:
-        return (planes.read(images, rows[step * size : (step + 1) * size]),)
+    def make(step: int) -> tuple[NDArray[Any], ...]:
+        some = rows[step * size : (step + 1) * size]
+        return (planes.read(images, some), *(() if beside is None else (beside[some],)))
 
-    for (batch,) in ahead(make, range(math.ceil(len(rows) / size)), reading_threads(device)):
-        batch = batch.to(device, non_blocking=True)
+    for batch in ahead(make, range(math.ceil(len(rows) / size)), reading_threads(device)):
+        seen, *told = (each.to(device, non_blocking=True) for each in batch)
         with autocast(experiment.train.precision, device):
-            views = [output(turn(batch, view)).float() for view in range(experiment.tta)]
+            views = [output(turn(seen, view), *told).float() for view in range(experiment.tta)]
         found.append(torch.stack(views).mean(dim=0).cpu())
     return torch.cat(found).numpy()
 

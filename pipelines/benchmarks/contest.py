@@ -80,8 +80,8 @@ def table(entrants: Sequence[Entrant], bootstrap: GroupBootstrap) -> str:
             continue
         scored = bootstrap.score(one.decisions)
         gain = ours.over(scored)
-        against = ("", "") if one is entrants[0] else (f"{gain.value:+.4f} +- {gain.error:.4f}", verdict(gain))
-        lines.append((one.name, f"{scored.value:.4f} +- {scored.estimate.error:.4f}", *against, f"{one.seconds:.1f}"))
+        against = ("", "") if one is entrants[0] else (f"{gain:+.4f}", verdict(gain))
+        lines.append((one.name, f"{scored.estimate:.4f}", *against, f"{one.seconds:.1f}"))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     drawn = [
         f"{line[0]:<{widths[0]}}  {line[1]:>{widths[1]}}  {line[2]:>{widths[2]}}  {line[3]:<{widths[3]}}  {line[4]:>{widths[4]}}".rstrip()

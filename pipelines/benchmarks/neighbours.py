@@ -1,4 +1,4 @@
-"""The search for neighbours against the plain matrix product that it needs, at the size of the competition."""
+"""The search for neighbours, with faiss and without, against the plain matrix product that it needs, at the size of the competition."""
 
 import multiprocessing
 import resource
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from comp.neighbours import Floats, nearest
+from comp.neighbours import FAISS, Floats, nearest
 from pipelines.benchmarks.inputs import ROWS
 from pipelines.benchmarks.paired import Ratio, alternate, timed
 from pipelines.benchmarks.results import Result, at_least
@@ -33,22 +33,27 @@ def measure(folder: Path, rows: int = ROWS) -> list[Result]:
             block = part[start : start + BLOCK]
             np.matmul(block, candidates.T, out=memory[: len(block)])
 
-    def search(part: Floats) -> None:
-        nearest(part, candidates, ids, COUNT)
+    def search(by_faiss: bool) -> Callable[[Floats], object]:
+        return lambda part: nearest(part, candidates, ids, COUNT, by_faiss=by_faiss)
 
-    def over_parts(work: Callable[[Floats], None]) -> Callable[[], object]:
+    def over_parts(work: Callable[[Floats], object]) -> Callable[[], object]:
         turns = cycle(parts)
         return lambda: work(next(turns))
 
-    sides = {name: timed(over_parts(work)) for name, work in (("search", search), ("product", product), ("product again", product))}
+    searches = {"without faiss": search(False)} | ({"with faiss": search(True)} if FAISS else {})
+    sides = {name: timed(over_parts(work)) for name, work in {**searches, "product": product, "product again": product}.items()}
     seconds = alternate(sides, PARTS, "neighbours")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
         peak = fresh.submit(peak_of_search, rows).result()
     name = f"{COUNT} neighbours of {rows:,} among {rows:,} x {SIZE}"
-    note = f"{PARTS * np.median(seconds['search']):.0f} and {PARTS * np.median(seconds['product']):.0f} s for all, on one core"
-    ratio, control = Ratio.of(seconds["product"], seconds["search"]), Ratio.of(seconds["product"], seconds["product again"])
+    control = Ratio.of(seconds["product"], seconds["product again"])
+    results = []
+    for kind in searches:
+        note = f"{PARTS * np.median(seconds[kind]):.0f} and {PARTS * np.median(seconds['product']):.0f} s for all, on one core"
+        ratio = Ratio.of(seconds["product"], seconds[kind])
+        results.append(at_least(0.7, f"{name} {kind}, speed: search / matrix product", ratio, control, note))
     return [
-        at_least(0.7, f"{name}, speed: search / matrix product", ratio, control, note),
+        *results,
         Result(f"{name}, memory", f"{peak / GIB:.2f} GiB", "", "< 1 GiB", peak < GIB, "of the whole process, vectors included"),
     ]
 

@@ -117,7 +117,7 @@ def test_what_a_model_is_worth(embedding):
     assert "with near: near, tiny" in ended.stdout
     assert "without: tiny" in ended.stdout
     with_it, without, difference = (
-        float(re.search(rf"^{name}\s+([-+]?\d\.\d+)", ended.stdout, re.MULTILINE)[1]) for name in ("with", "without", "difference")
+        float(re.search(rf"^{name}\s+([-+]?\d\.\d+)", ended.stdout, re.MULTILINE)[1]) for name in ("with near", "without", "  without")
     )
     assert difference == pytest.approx(with_it - without, abs=1.01e-4)
 

@@ -1,9 +1,10 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from comp import neighbours
 from comp.errors import PredictionError
-from comp.neighbours import nearest
 
 
 def unit(count: int, seed: int, size: int = 24) -> np.ndarray:
@@ -22,6 +23,14 @@ def slowly(queries, candidates, ids, k):
     return np.array(places), np.array(similarity)
 
 
+@pytest.fixture(params=["faiss", "products"])
+def nearest(request):
+    """Everything holds with faiss and without."""
+    if request.param == "faiss":
+        pytest.importorskip("faiss", reason="faiss is not installed: .venv/bin/python -m pip install -e '.[faiss]'")
+    return partial(neighbours.nearest, by_faiss=request.param == "faiss")
+
+
 @pytest.fixture
 def small_blocks(monkeypatch):
     for name, value in {"QUERIES": 7, "CANDIDATES": 16, "FIRST": 5}.items():
@@ -30,7 +39,7 @@ def small_blocks(monkeypatch):
 
 @pytest.mark.parametrize("k", [1, 3, 5, 6, 40, 97])
 @pytest.mark.usefixtures("small_blocks")
-def test_the_nearest_are_those_of_the_slow_way(k):
+def test_the_nearest_are_those_of_the_slow_way(nearest, k):
     queries, candidates = unit(20, 0), unit(97, 1)
     candidates[40:60] = candidates[10:30]  # equal ones
     candidates[60:70] = candidates[10:20] * np.float32(1 + 2**-20)  # almost equal ones
@@ -41,7 +50,7 @@ def test_the_nearest_are_those_of_the_slow_way(k):
     np.testing.assert_allclose(found.similarity, similarity, rtol=0, atol=1e-15)
 
 
-def test_block_sizes_and_the_order_of_rows_change_no_bit(monkeypatch):
+def test_block_sizes_and_the_order_of_rows_change_no_bit(nearest, monkeypatch):
     queries, candidates = unit(50, 3), unit(300, 4)
     candidates[100:200] = candidates[:100]
     ids = np.array([f"{number:03d}" for number in range(300)])
@@ -56,7 +65,7 @@ def test_block_sizes_and_the_order_of_rows_change_no_bit(monkeypatch):
         assert found.similarity.tobytes() == expected.similarity[rows].tobytes()
 
 
-def test_rounding_in_float32_hides_no_neighbour():
+def test_rounding_in_float32_hides_no_neighbour(nearest):
     """Candidates whose float32 products with the query are wrong in their order."""
     base = unit(1, 8, size=512)[0]
     candidates = np.stack([base + np.float32(2e-7) * step for step in unit(400, 9, size=512)])
@@ -67,11 +76,30 @@ def test_rounding_in_float32_hides_no_neighbour():
     np.testing.assert_array_equal(nearest(base[None], candidates, ids, 5).places[0], np.argsort(-exact, kind="stable")[:5])
 
 
-def test_fewer_candidates_than_asked_for_are_all_neighbours():
+@pytest.mark.parametrize("equal", [1, 9, 12, 60])
+def test_more_equal_candidates_than_faiss_is_asked_for_are_told_apart_by_their_ids(nearest, equal):
+    queries, candidates = unit(30, 10), unit(200, 11)
+    candidates[50 : 50 + equal] = queries[0]  # the nearest of the first query, of which the smallest ids win
+    ids = [f"{number:03d}" for number in np.random.default_rng(12).permutation(200)]
+    found = nearest(queries, candidates, ids, 4)
+    np.testing.assert_array_equal(found.places, slowly(queries, candidates, ids, 4)[0])
+
+
+def test_faiss_and_products_give_the_same_bytes():
+    pytest.importorskip("faiss", reason="faiss is not installed: .venv/bin/python -m pip install -e '.[faiss]'")
+    queries, candidates = unit(70, 13, size=256), unit(900, 14, size=256)
+    candidates[300:600] = candidates[:300]
+    ids = [f"{number:03d}" for number in range(900)]
+    one, other = (neighbours.nearest(queries, candidates, ids, 10, by_faiss=by_faiss) for by_faiss in (True, False))
+    assert one.places.tobytes() == other.places.tobytes()
+    assert one.similarity.tobytes() == other.similarity.tobytes()
+
+
+def test_fewer_candidates_than_asked_for_are_all_neighbours(nearest):
     assert nearest(unit(4, 0), unit(3, 1), ["a", "b", "c"], 10).places.shape == (4, 3)
 
 
-def test_no_query_and_no_candidate():
+def test_no_query_and_no_candidate(nearest):
     assert nearest(np.empty((0, 24), np.float32), unit(3, 1), ["a", "b", "c"], 2).places.shape == (0, 2)
     with pytest.raises(PredictionError, match="there is no image to be a neighbour"):
         nearest(unit(4, 0), np.empty((0, 24), np.float32), [], 2)

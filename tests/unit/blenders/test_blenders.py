@@ -17,7 +17,7 @@ from comp.stacking import Blender
 from tests.unit.blenders.drawn import best_macro_f1, drawn, seen_by
 
 NAMES = parts.names("blenders")
-OF_ITS_OWN = {"rank_mean", "vote", "logistic", "lightgbm"}  # whose answer for a single model is not the model's
+OF_ITS_OWN = {"rank_mean", "vote", "logistic", "lightgbm", "calibrated"}  # whose answer for a single model is not the model's
 LEVELS = [-120.0, -16.0, -2.5, -0.5, 0.0, 0.5, 2.5, 16.0, 120.0]  # stored exact 0 and 1, beyond them, and many ties
 
 
@@ -26,6 +26,7 @@ def spec(name: str, rows: Rows) -> dict[str, Any]:
     options: dict[str, dict[str, Any]] = {
         "weights": {"weights": {model: number + 1 for number, model in enumerate(rows.models)}},
         "per_class": {"blender": {"name": "greedy", "steps": 5}, "positives": 20},
+        "calibrated": {"blender": {"name": "greedy", "steps": 5}},
         "committee": {"of": [{"name": "greedy", "steps": 5}, {"name": "convex"}]},
         "lightgbm": {"trees": 10, "positives": 20},
         "greedy": {"steps": 8},

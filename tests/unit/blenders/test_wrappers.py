@@ -1,10 +1,15 @@
 """Blenders that are made of others: each does what its blenders do by themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from comp import parts
+from comp.blenders.mean import Mean
+from comp.calibration import Platt
 from comp.errors import ConfigError
+from comp.metrics import sigmoid
 from tests.unit.blenders.drawn import drawn
 
 
@@ -31,6 +36,28 @@ def test_per_class_fits_frequent_classes_by_themselves(inner: dict) -> None:
     for column in np.flatnonzero(frequent):
         alone = rows.of_classes([int(column)])
         assert (found[:, column] == blender.predict(blender.fit(alone), alone)[:, 0]).all()
+
+
+def test_calibrated_models_are_blended_by_platts_curves() -> None:
+    rows = drawn()
+    blender = parts.build("blenders", {"name": "calibrated", "blender": {"name": "mean"}})
+    probs = [
+        [Platt.fit(scores, has).predict(scores) for scores, has in zip(logits.T, rows.known_labels.T, strict=True)]
+        for logits in rows.logits
+    ]
+    found = sigmoid(blender.predict(blender.fit(rows), rows.unlabelled()))
+    np.testing.assert_allclose(found, np.mean(probs, axis=0).T, rtol=1e-5)
+
+
+def test_a_model_that_is_too_sure_counts_as_if_it_were_not() -> None:
+    rows = drawn()
+    surer = replace(rows, logits=rows.logits * np.array([5, 1, 1, 1], np.float32)[:, None, None] + np.float32(2))
+    spec = {"name": "calibrated", "blender": {"name": "mean"}}
+    (one, other), plain = (
+        [blender.predict(blender.fit(each), each) for each in (rows, surer)] for blender in (parts.build("blenders", spec), Mean())
+    )
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    assert np.abs(plain[0] - plain[1]).max() > 1
 
 
 def test_a_committee_of_wrapped_blenders() -> None:

@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from comp.data.planes import Planes
+from comp.experiment import CascadeExperiment, TorchTraining, Votes
+from comp.models.cascade import build_cascade
+from comp.trainers import cascade_trainer
+from comp.trainers.checkpoint import TrainingState
+from comp.trainers.fold import FoldData, Run
+
+GENERATOR = np.random.default_rng(0)
+IDENTITY = np.arange(96) % 8
+IMAGES = np.repeat(GENERATOR.integers(0, 250, (1, 32, 32, 4)), 96, axis=0).astype(np.uint8)  # which all look alike
+LABELS = np.stack([IDENTITY % 2 == 0, IDENTITY < 3], axis=1)
+NOISY = GENERATOR.normal(size=(8, 6))[IDENTITY] + 0.2 * GENERATOR.normal(size=(96, 6))
+VECTORS = (NOISY / np.linalg.norm(NOISY, axis=1, keepdims=True)).astype(np.float32)
+IDS = tuple(f"{row:02d}" for row in range(96))
+DATA = FoldData(IMAGES, LABELS, np.arange(64), Planes((0, 1, 2, 3)), IDS, beside=VECTORS)
+NEW = np.arange(64, 96)
+EXPERIMENT = CascadeExperiment(
+    model="tiny", trainer="cascade", backbone="test_resnet", weights="scratch", size=32, embeddings=("near",),
+    augmentation={"name": "none"}, votes=Votes(count=5), train=TorchTraining(epochs=10, batch_size=8, lr=5e-3, precision="fp32"),
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def run(folder, experiment=EXPERIMENT, data=DATA, minutes=60.0):
+    return cascade_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", "this", "scratch", minutes))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    torch.set_num_threads(1)
+    return run(tmp_path_factory.mktemp("cascade"))
+
+
+def test_it_takes_from_what_it_is_told_what_no_image_shows(trained):
+    assert ((trained.predict(IMAGES, NEW, VECTORS) > 0) == LABELS[NEW]).mean() > 0.95
+    mute = trained.predict(IMAGES, NEW, GENERATOR.permutation(VECTORS))
+    assert ((mute > 0) == LABELS[NEW]).mean() < 0.8
+
+
+def test_no_label_of_a_held_out_row_reaches_the_network_or_what_it_is_told(tmp_path, trained):
+    labels = LABELS.copy()
+    labels[64:] = ~labels[64:]
+    again = run(tmp_path, data=replace(DATA, labels=labels))
+    np.testing.assert_array_equal(again.predict(IMAGES, NEW, VECTORS), trained.predict(IMAGES, NEW, VECTORS))
+
+
+def test_each_row_is_told_what_belongs_to_it(trained):
+    rows = GENERATOR.permutation(NEW)
+    np.testing.assert_allclose(
+        trained.predict(IMAGES, rows, VECTORS), trained.predict(IMAGES, NEW, VECTORS)[rows - 64], rtol=1e-4, atol=1e-4
+    )
+    mixed = GENERATOR.permutation(96)
+    place = np.argsort(mixed)[NEW]
+    np.testing.assert_allclose(
+        trained.predict(IMAGES[mixed], place, VECTORS[mixed]), trained.predict(IMAGES, NEW, VECTORS), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_run_broken_off_ends_as_one_never_broken_off(tmp_path, monkeypatch, trained):
+    original = TrainingState.save
+
+    def dies(self, path):
+        original(self, path)
+        if self.step == 13:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingState, "save", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, minutes=0.0)
+    monkeypatch.setattr(TrainingState, "save", original)
+    again = run(tmp_path)
+    np.testing.assert_array_equal(again.predict(IMAGES, NEW, VECTORS), trained.predict(IMAGES, NEW, VECTORS))
+    assert again.losses == trained.losses
+
+
+def test_the_last_layer_starts_at_the_shares_of_the_labels():
+    prior = torch.tensor([0.5, 0.1])
+    network = build_cascade(EXPERIMENT, "scratch", torch.full((4,), 100.0), torch.full((4,), 50.0), prior, told=6)
+    np.testing.assert_allclose(network.head.bias.detach().sigmoid(), prior, rtol=1e-5)
+    assert network.head.in_features == network.features.backbone.num_features + 6
