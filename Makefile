@@ -24,7 +24,7 @@ help: ## this list
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare, without)
 #: MODELS   "a b c": models to train, to stack (default: those the competition lists; all complete ones), to let vote or, joined as "a+b a b", to compare
-#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack)
+#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, without)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: WORKERS  folds trained, or stacks fitted, side by side (default: one a GPU, else one a core)
 #: ID       an image, whose neighbours are shown (make neighbours)

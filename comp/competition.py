@@ -71,7 +71,8 @@ class FoldPlan(Strict):
 class Competition(Strict):
     """One YAML of `configs/competitions/`; with `like: other` it holds only what differs from that one.
 
-    `overrides` is laid over every experiment (sizes, epochs), `model_overrides` over the one it names. `models` are those that
+    `overrides` is laid over every experiment (sizes, epochs; those without a network take what they have), `model_overrides` over
+    the one it names. `models` are those that
     `make models` trains.
     `practice` holds the options of the drawn competition, where this is one. `images` is absent for bare tables.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.errors import PredictionError
-from comp.folds import HOLDOUT, Folds
+from comp.folds import Folds
 from comp.neighbours import Nearest, nearest
 from comp.paths import Paths
 from comp.predictions import Provenance, columns_of, read_rows, refuse_other_folds, remake, write_rows
@@ -85,12 +85,16 @@ def read_network(paths: Paths, model: str, fold: int, folds: str, data: str) -> 
         folds, data: fingerprints of the present fold map and train table.
 
     Raises:
-        PredictionError: the file is missing or damaged, or was made with other folds or another train table.
+        PredictionError: the file is missing or damaged, is not what its path says, or was made with other folds or another train table.
     """
     path = paths.embeddings(model, fold)
     if not path.exists():
         raise PredictionError(f"there is no {path}", f"train it first: {remake(paths.competition, model, 'embeddings', fold)}")
     found = read_embeddings(path)
+    again = f"remove it, then: {remake(paths.competition, model, 'embeddings', fold)}"
+    for key, value in {"competition": paths.competition, "model": model, "fold": fold}.items():
+        if (was := getattr(found.provenance, key)) != value:
+            raise PredictionError(f"{path} was made as {key} {was}, not {value}", again)
     refuse_other_folds(path, found.provenance, folds, data)
     return found
 
@@ -115,7 +119,7 @@ def held_out_neighbours(networks: Sequence[Embeddings], folds: Folds, count: int
     ids = np.array(folds.ids)
     rows, places, similarity = [], [], []
     for fold, network in enumerate(networks):
-        own, others = np.flatnonzero(folds.fold == fold), np.flatnonzero((folds.fold != fold) & (folds.fold != HOLDOUT))
+        own, others = np.flatnonzero(folds.fold == fold), folds.trained_on(fold)
         found = nearest(network.of(ids[own].tolist()), network.of(ids[others].tolist()), ids[others].tolist(), count)
         rows.append(own)
         places.append(others[found.places])

@@ -59,11 +59,6 @@ class Experiment(Strict):
     parts: ClassVar[dict[str, str]] = {}
     own_process: ClassVar[bool] = False
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The models whose embeddings it stands on."""
-        return ()
-
     @field_validator("labels", mode="before")
     @classmethod
     def _classes_or_top(cls, value: Any) -> Any:
@@ -175,9 +170,12 @@ class OnEmbeddings(Experiment):
     embeddings: tuple[str, ...] = Field(min_length=1)
     votes: Votes = Votes()
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return self.embeddings
+    @field_validator("embeddings")
+    @classmethod
+    def _each_once(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(models)) < len(models):
+            raise ValueError("name each model once")
+        return models
 
 
 class NeighboursExperiment(OnEmbeddings):
@@ -225,7 +223,7 @@ TRAINERS: dict[str, type[Experiment]] = {
 def load_experiment(model: str, competition: Competition, settings: dict[str, Any] | None = None, root: Path = Path()) -> Experiment:
     """The model's YAML (`like: other` lays it over another one), then the competition's overrides, then the command line's settings.
 
-    What a competition changes for all models is about networks; other models do without.
+    Of what a competition changes for all models, those without a network take what they have.
 
     Raises:
         ConfigError: no such YAML, trainer or key, or a value that does not fit.
@@ -237,7 +235,9 @@ def load_experiment(model: str, competition: Competition, settings: dict[str, An
         raise ConfigError(f"{path}: there is no trainer {trainer!r}", f"choose one of: {', '.join(TRAINERS)}")
     experiment = parse(TRAINERS[trainer], values, str(path))
     in_competition = f"overrides and model_overrides.{model} of competition {competition.name}"
-    for_all = competition.overrides if isinstance(experiment, NetworkExperiment) else None
+    for_all = competition.overrides
+    if not isinstance(experiment, NetworkExperiment):
+        for_all = {key: value for key, value in for_all.items() if key in type(experiment).model_fields}
     changing = ((for_all, in_competition), (competition.model_overrides.get(model), in_competition), (settings, "SET"))
     for changes, source in changing:
         if changes:

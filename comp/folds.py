@@ -53,6 +53,10 @@ class Folds:
         """16 hexadecimal digits that change with any id, fold or group, and not with the order of the rows."""
         return hash_of(sorted(zip(self.ids, self.fold.tolist(), self.group, strict=True)))
 
+    def trained_on(self, fold: int) -> NDArray[np.int64]:
+        """The rows that the model of a fold is trained on: those of the other folds; of the hold-out's, those of all folds."""
+        return np.flatnonzero((self.fold != fold) & (self.fold != HOLDOUT))
+
     def known(self) -> NDArray[np.bool_]:
         """(N,) whether a model that predicts the row unseen was trained on its group: some other fold has rows of it."""
         group = np.unique(self.group, return_inverse=True)[1]

@@ -26,16 +26,16 @@ class Voters:
     labels: NDArray[np.bool_]
     ids: Sequence[str]
 
-    def on(self, queries: Floats, settings: Votes, own: NDArray[np.int64] | None = None) -> Floats:
-        """Logits (Q, C) of what an image's neighbours say of it, for embeddings (Q, D).
+    def on(self, queries: Floats, settings: Votes) -> Floats:
+        """Logits (Q, C) of what an image's neighbours say of it, for embeddings (Q, D)."""
+        return self._logits(nearest(queries, self.vectors, self.ids, settings.count), settings)
 
-        Args:
-            own: (Q,) which voter an image is itself, and has no vote; -1 for one that is none. None: none of them is a voter.
-        """
-        if own is None:
-            found = nearest(queries, self.vectors, self.ids, settings.count)
-        else:
-            found = nearest(queries, self.vectors, self.ids, settings.count + 1).without(own)
+    def on_each_other(self, settings: Votes) -> Floats:
+        """The same (N, C) of the voters, none of which has a vote on itself."""
+        found = nearest(self.vectors, self.vectors, self.ids, settings.count + 1)
+        return self._logits(found.without(np.arange(len(self.vectors))), settings)
+
+    def _logits(self, found: Nearest, settings: Votes) -> Floats:
         return vote(found, self.labels, shares(self.labels), settings).astype(np.float32)
 
 

@@ -30,11 +30,18 @@ def main() -> None:
     arguments.add_argument("--models", nargs="+", required=True, metavar="A+B", help="the stacks, each of models joined by +")
     arguments.add_argument("--stack", default="default", metavar="NAME", help="a YAML of configs/stacks (default: default)")
     options = arguments.parse_args()
-    compare(options.competition, options.stack, {word: word.split("+") for word in options.models})
+
+    from comp.errors import ConfigError
+
+    stacks = {word: word.split("+") for word in options.models}
+    for word, models in stacks.items():
+        if "" in models:
+            raise ConfigError(f"MODELS: {word!r} is no stack", 'join names of models by +, as in MODELS="a+b a b"')
+    compare(options.competition, options.stack, stacks)
 
 
 def compare(competition: str, stack: str, stacks: "Mapping[str, Sequence[str]]") -> None:
-    """Print what stacks of models score, and how much the first one gains over each of the others.
+    """Print what stacks of models score, on the classes that all of them predict, and how much the first one gains over each of the others.
 
     Args:
         stack: the recipe of all of them.
@@ -42,21 +49,17 @@ def compare(competition: str, stack: str, stacks: "Mapping[str, Sequence[str]]")
     """
     import numpy as np
 
-    from comp.errors import PredictionError
     from comp.folds import HOLDOUT
+    from comp.members import classes_of_all
     from comp.paths import config
     from comp.stacking import load_recipe
     from pipelines.stack_inputs import load_task, read_inputs
 
     recipe, task = load_recipe(config("stacks", stack)), load_task(competition)
     inputs = {name: read_inputs(task, list(models), stack, recipe) for name, models in stacks.items()}
-    classes = {name: each.task.classes.names for name, each in inputs.items()}
-    first = next(iter(stacks))
-    for name, predicted in classes.items():
-        if predicted != classes[first]:
-            what = f"the stack {first} predicts {len(classes[first])} classes and {name} {len(predicted)}"
-            raise PredictionError(what, "compare stacks that predict the same")
-    task = inputs[first].task
+    shared = classes_of_all({name: each.task.classes.names for name, each in inputs.items()})
+    inputs = {name: each.narrowed(shared) for name, each in inputs.items()}
+    task = next(iter(inputs.values())).task
     in_folds = task.folds.fold != HOLDOUT
     nested, on_test = {}, {}
     for name, each in inputs.items():

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from comp.competition import Competition, load_competition, read_test_ids, read_train
 from comp.embeddings import Embeddings, read_embeddings, read_network, side_by_side
 from comp.errors import PredictionError
-from comp.experiment import Experiment, MetricExperiment, load_experiment
-from comp.files import write_json, write_text
+from comp.experiment import Experiment, MetricExperiment, OnEmbeddings, load_experiment
+from comp.files import hash_of, write_json, write_text
 from comp.folds import HOLDOUT, Folds
 from comp.metrics import macro_f1
 from comp.paths import Paths
@@ -68,35 +68,31 @@ class Table:
     def data(self) -> str:
         return data_fingerprint(self.ids, self.labels)
 
-    def trained_on(self, fold: int) -> NDArray[np.int64]:
-        """The rows that a fold's model may learn from."""
-        return np.flatnonzero((self.folds.fold != fold) & (self.folds.fold != HOLDOUT))
-
 
 @dataclass(frozen=True)
 class StandsOn:
     """The embeddings that a fold's model stands on, (N, D) of the train table's images and (T, D) of the test images.
 
     Attributes:
-        made: model -> the hash of its experiment.
+        made: model -> hash of its experiment and of where its first weights came from.
     """
 
     train: NDArray[np.float32]
     test: NDArray[np.float32]
-    made: dict[str, str | None]
+    made: dict[str, str]
 
     @classmethod
     def read(cls, paths: Paths, experiment: Experiment, fold: int, table: Table) -> "StandsOn | None":
         """Those of the same fold's networks, side by side; None for a model that stands on none.
 
         Raises:
-            PredictionError: a file is missing or damaged, or was made with other folds or another train table.
+            PredictionError: as `read_network`.
         """
-        if not experiment.needs:
+        if not isinstance(experiment, OnEmbeddings):
             return None
-        networks = [read_network(paths, model, fold, table.folds.fingerprint, table.data) for model in experiment.needs]
+        networks = [read_network(paths, model, fold, table.folds.fingerprint, table.data) for model in experiment.embeddings]
         joined = side_by_side(networks)
-        made = {model: network.provenance.experiment for model, network in zip(experiment.needs, networks, strict=True)}
+        made = {each.provenance.model: hash_of([each.provenance.experiment, each.provenance.weights]) for each in networks}
         return cls(joined.of(table.ids), joined.of(table.test_ids), made)
 
 

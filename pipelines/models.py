@@ -22,7 +22,7 @@ def main() -> None:
     from pipelines.fold_files import Request
     from pipelines.folds import ensure_folds
     from pipelines.side_by_side import train_side_by_side
-    from pipelines.training import prepare
+    from pipelines.training import prepare, refuse_untrained
 
     competition = load_competition(options.competition)
     models = options.models or competition.models
@@ -32,6 +32,7 @@ def main() -> None:
     prepare(first)
     count = ensure_folds(competition, Paths(competition.name)).count
     requests = [replace(request, fold=fold) for request in first for fold in range(count)]
+    refuse_untrained(requests)
     train_side_by_side(requests, options.workers)
 
 

@@ -37,7 +37,7 @@ def show(task: Task, networks: Sequence[Embeddings], image_id: str, count: int) 
         raise DataError(f"competition {task.competition.name} has no images to show", "choose one with images: make neighbours COMP=...")
     place = {name: row for row, name in enumerate(task.folds.ids)}
     own = int(task.folds.fold[place[image_id]]) if image_id in place else HOLDOUT
-    others = np.flatnonzero((task.folds.fold != own) & (task.folds.fold != HOLDOUT))
+    others = task.folds.trained_on(own)
     ids = np.array(task.folds.ids)[others].tolist()
     using = [networks[own]] if own != HOLDOUT else list(networks)
     queries, candidates = (np.concatenate([network.of(some) for network in using], axis=1) for some in ([image_id], ids))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from comp.embeddings import Embeddings, held_out_neighbours
 from comp.experiment import MetricExperiment, load_experiment
 from comp.files import atomic_write, write_text
-from comp.folds import HOLDOUT
 from comp.labels import shares
 from comp.members import Task, read_member
 from comp.neighbour_votes import agreement, class_similarity, vote
@@ -21,6 +20,7 @@ from comp.practice.tables import PracticeSpec, draw_tables
 from comp.precision import PrecisionBootstrap
 from comp.resampling import Scored
 from comp.review import review
+from comp.schema import parse
 from pipelines.command import say
 from pipelines.neighbour_picture import draw_map
 from pipelines.stack_table import aligned
@@ -119,10 +119,13 @@ def drawn_overlap(task: Task) -> str:
     """What the estimate should have been, where the images were drawn here."""
     if task.competition.practice is None:
         return ""
-    antibody = draw_tables(PracticeSpec(**task.competition.practice)).set_index("id")["antibody"]
-    of_train, of_test = (antibody[list(ids)].to_numpy() for ids in (task.folds.ids, task.test_ids))
-    shares = [np.isin(of_test, of_train[trained_on(task, fold)[0]]).mean() for fold in range(task.folds.count)]
-    return f" (as drawn: {np.mean(shares):.0%})"
+    spec = parse(PracticeSpec, task.competition.practice, f"practice of competition {task.competition.name}")
+    antibody = draw_tables(spec).set_index("id")["antibody"].to_dict()
+    if {*task.folds.ids, *task.test_ids} != set(antibody):
+        return ""  # the YAML has changed since
+    of_train, of_test = (np.array([antibody[image_id] for image_id in ids]) for ids in (task.folds.ids, task.test_ids))
+    found = [np.isin(of_test, of_train[task.folds.trained_on(fold)]).mean() for fold in range(task.folds.count)]
+    return f" (as drawn: {np.mean(found):.0%})"
 
 
 def test_similarity(task: Task, networks: Sequence[Embeddings]) -> list[NDArray[np.float64]]:
@@ -163,5 +166,5 @@ def _features(found: Nearest, labels: NDArray[np.bool_], similarity: NDArray[np.
 
 def trained_on(task: Task, fold: int) -> tuple[NDArray[np.int64], list[str]]:
     """The rows that a fold's network was trained on, and their ids."""
-    rows = np.flatnonzero((task.folds.fold != fold) & (task.folds.fold != HOLDOUT))
+    rows = task.folds.trained_on(fold)
     return rows, np.array(task.folds.ids)[rows].tolist()

@@ -67,16 +67,15 @@ def show_counts(competition: "Competition", paths: "Paths", experiment: "Network
     """Print and draw how many training images of a fold carry each label, before and after."""
     from comp.competition import read_train
     from comp.files import atomic_write
-    from comp.folds import HOLDOUT
     from comp.trainers.fold import rare_copies
     from pipelines.folds import ensure_folds
     from pipelines.rare_counts import Counts, draw, table
     from pipelines.training import columns_of
 
     ids, labels = read_train(competition, paths)
-    fold = ensure_folds(competition, paths).in_order(ids).fold
+    trained_on = ensure_folds(competition, paths).in_order(ids).trained_on(FOLD)
     columns = columns_of(competition, experiment, labels)
-    labels = labels[(fold != FOLD) & (fold != HOLDOUT)][:, columns]
+    labels = labels[trained_on][:, columns]
     added = rare_copies(rare, labels, (experiment.seed, FOLD))
     counts = Counts(tuple(competition.classes[column] for column in columns), labels.sum(axis=0), labels[added].sum(axis=0), rare.below)
     say(f"{experiment.model}, training rows of fold {FOLD}: labels with fewer than {rare.below} images get copies up to {rare.target}\n")

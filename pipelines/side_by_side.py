@@ -11,7 +11,7 @@ from multiprocessing.queues import SimpleQueue
 from tqdm import tqdm
 
 from comp.errors import CompError
-from comp.experiment import NetworkExperiment
+from comp.experiment import NetworkExperiment, OnEmbeddings
 from comp.workers import cores, follow_parent, in_own_process, worker_pool
 from pipelines.fold_files import Request
 from pipelines.training import train_fold, trainer_of
@@ -28,9 +28,9 @@ def train_side_by_side(requests: list[Request], workers: int | None) -> None:
     groups: dict[tuple[bool, bool, bool], list[Request]] = {}
     for request in requests:
         experiment = request.load()[1]
-        kind = (bool(experiment.needs), experiment.own_process, isinstance(experiment, NetworkExperiment))
+        kind = (isinstance(experiment, OnEmbeddings), isinstance(experiment, NetworkExperiment), experiment.own_process)
         groups.setdefault(kind, []).append(request)
-    for (_, _, is_network), group in sorted(groups.items()):
+    for (_, is_network, _), group in sorted(groups.items(), key=lambda kind_and_group: kind_and_group[0][0]):
         if is_network:
             train_group(group, workers)
         else:

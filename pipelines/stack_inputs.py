@@ -60,6 +60,10 @@ class Inputs:
         rows = rows_of(self.members, self.task, some)
         return _with_features(rows, self.task, np.array(self.task.folds.ids)[some].tolist(), features)
 
+    def narrowed(self, classes: Sequence[str]) -> "Inputs":
+        """The same about these of its classes alone."""
+        return replace(self, task=self.task.narrowed(classes), members=tuple(member.narrowed(classes) for member in self.members))
+
     @property
     def folds(self) -> int:
         """How many networks the test predictions are means of; 1 where all models were trained elsewhere."""
@@ -175,7 +179,7 @@ def on_shared_classes(inputs: Inputs, recipes: Mapping[str, Recipe]) -> Inputs:
             what = f"the stack {name} gives `ratios` by the numbers of all classes, and {least} predicts {part}"
             raise PredictionError(what, f"leave them out of configs/stacks/{name}.yaml, or {least} out of MODELS")
     say(f"working on {part}, all that {least} predicts: {', '.join(shared)}")
-    return replace(inputs, task=task.narrowed(shared), members=tuple(member.narrowed(shared) for member in inputs.members))
+    return inputs.narrowed(shared)
 
 
 def numbers_classes(rule: Mapping[str, Any]) -> bool:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from comp import parts
 from comp.competition import Competition
 from comp.data.planes import Planes
-from comp.errors import ConfigError, FoldError
-from comp.experiment import Experiment, MetricExperiment, NetworkExperiment, OnEmbeddings, Top, load_experiment
+from comp.errors import ConfigError, FoldError, PredictionError
+from comp.experiment import Experiment, MetricExperiment, NeighboursExperiment, NetworkExperiment, OnEmbeddings, Top, load_experiment
 from comp.files import hash_of, lock, remove_leftovers
+from comp.folds import Folds
 from comp.neighbour_votes import Voters
 from comp.paths import Paths
 from comp.predictions import Provenance
@@ -33,11 +34,11 @@ def prepare(requests: list[Request]) -> None:
     """
     networks = []
     for request in requests:
-        competition, experiment, paths = request.load()
+        competition, experiment, _ = request.load()
         refuse_mistakes(competition, experiment)
-        refuse_others(competition, experiment, {other.model for other in requests})
         if isinstance(experiment, NetworkExperiment):
             networks.append((experiment, len(planes_of(competition, experiment))))
+    refuse_untrained(requests)
     refuse_networks([network for network in networks if not network[0].own_process])
     if apart := [network for network in networks if network[0].own_process]:
         in_own_process(refuse_networks, apart)
@@ -75,19 +76,24 @@ def refuse_mistakes(competition: Competition, experiment: Experiment) -> None:
         if experiment.rare:
             parts.build("augmentations", experiment.rare.augmentation)
         planes_of(competition, experiment)
+    if isinstance(experiment, OnEmbeddings):
+        for model in experiment.embeddings:
+            if not isinstance(load_experiment(model, competition), MetricExperiment):
+                what = f"{experiment.model} stands on {model}, which does not embed"
+                raise ConfigError(what, "name models with `trainer: metric` as its `embeddings`")
     columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))
 
 
-def refuse_others(competition: Competition, experiment: Experiment, requested: set[str]) -> None:
-    """Raise if a model that it stands on embeds nothing, or is neither trained nor `requested` by the same command."""
-    paths = Paths(competition.name)
-    for model in experiment.needs:
-        if not isinstance(load_experiment(model, competition), MetricExperiment):
-            what = f"configs/models/{experiment.model}.yaml stands on {model}, which does not embed"
-            raise ConfigError(what, "name models with `trainer: metric` as its `embeddings`")
-        if model not in requested and not any(paths.model(model).glob("embeddings-*.parquet")):
-            what = f"{experiment.model} stands on {model}, which is not trained"
-            raise ConfigError(what, f"train it first: make model COMP={competition.name} MODEL={model}")
+def refuse_untrained(requests: list[Request]) -> None:
+    """Raise PredictionError if embeddings that a fold stands on are neither there nor made by the same command."""
+    trained = {(request.model, request.fold) for request in requests}
+    for request in requests:
+        competition, experiment, paths = request.load()
+        for model in experiment.embeddings if isinstance(experiment, OnEmbeddings) else ():
+            path = paths.embeddings(model, request.fold)
+            if (model, request.fold) not in trained and not path.exists():
+                what = f"{request.name} stands on {model}, and there is no {path}"
+                raise PredictionError(what, f"train it first: make model COMP={competition.name} MODEL={model}")
 
 
 def refuse_networks(networks: list[tuple[NetworkExperiment, int]]) -> None:
@@ -149,18 +155,16 @@ def train_fold(request: Request, slot: int = 0) -> None:
             say(f"{request.name}: complete, nothing to do")
         elif isinstance(experiment, NetworkExperiment):
             train_and_predict(request, table, stands_on, source, slot)
-        else:
-            assert isinstance(experiment, OnEmbeddings)
-            assert stands_on is not None
+        elif stands_on and isinstance(experiment, NeighboursExperiment):
             let_neighbours_vote(request, experiment, table, stands_on)
 
 
-def identities(competition: Competition, experiment: Experiment, table: Table) -> NDArray[np.int64]:
-    """(N,) numbers, equal for images of one thing: of one group, else of one set of labels."""
+def identities(competition: Competition, experiment: Experiment, folds: Folds, labels: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,) numbers, equal for images of one thing: of one group, else of one set of labels (N, C)."""
     asked = experiment.identity if isinstance(experiment, MetricExperiment) else "auto"
     if asked == "labels" or (asked == "auto" and competition.groups is None):
-        return np.unique(table.labels, axis=0, return_inverse=True)[1].ravel()
-    return np.unique(table.folds.group, return_inverse=True)[1]
+        return np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    return np.unique(folds.group, return_inverse=True)[1]
 
 
 def checkpoint_of(paths: Paths, request: Request, experiment: Experiment) -> Path:
@@ -188,16 +192,21 @@ def train_and_predict(request: Request, table: Table, stands_on: StandsOn | None
     device = trainer.pick_device(slot)
     precision = trainer.precision(experiment, device)
     images = {part: prepare_cache(competition, paths, part, experiment.size).images for part in ("train", "test")}
-    beside = {"train": (stands_on.train,), "test": (stands_on.test,)} if stands_on else {"train": (), "test": ()}
+    vectors = {"train": stands_on.train, "test": stands_on.test} if stands_on else {}
     columns = columns_of(competition, experiment, table.labels)
-    checkpoint, in_training = checkpoint_of(paths, request, experiment), table.trained_on(fold)
+    labels = table.labels[:, columns]
+    checkpoint, in_training = checkpoint_of(paths, request, experiment), table.folds.trained_on(fold)
     all_that_matters = hash_of([origin(experiment, table, stands_on), fold, precision, source, versions(trainer.VERSIONS)])
     run = Run(fold, device, checkpoint, all_that_matters, source, request.checkpoint_minutes, slot)
     data = FoldData(
-        images["train"], table.labels[:, columns], in_training, planes_of(competition, experiment), table.ids,
-        identities(competition, experiment, table), *beside["train"],
+        images["train"], labels, in_training, planes_of(competition, experiment), table.ids,
+        identities(competition, experiment, table.folds, labels), vectors.get("train"),
     )  # fmt: skip
     trained = trainer.train(experiment, data, run)
+
+    def predict(part: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return trained.predict(images[part], rows, *([vectors[part]] if vectors else []))
+
     made = provenance_of(request, table, columns, stands_on).model_copy(update={
         "seed": experiment.seed, "threads": experiment.train.threads, "precision": precision, "weights": source, "tta": experiment.tta,
         "checkpoint": trainer.CHOICE,
@@ -207,16 +216,16 @@ def train_and_predict(request: Request, table: Table, stands_on: StandsOn | None
         "loss_by_epoch": trained.losses,
     }  # fmt: skip
     write_fold(
-        request, table, columns, made, lambda part, rows: trained.predict(images[part], rows, *beside[part]), record, trainer.VERSIONS,
+        request, table, columns, made, predict, record, trainer.VERSIONS,
         trained.embed and (lambda part: trained.embed(images[part])),
     )  # fmt: skip
     checkpoint.unlink()
 
 
-def let_neighbours_vote(request: Request, experiment: OnEmbeddings, table: Table, stands_on: StandsOn) -> None:
+def let_neighbours_vote(request: Request, experiment: NeighboursExperiment, table: Table, stands_on: StandsOn) -> None:
     """Write what the neighbours of each image say, among the images that its fold's networks were trained on."""
     competition, _, _ = request.load()
-    columns, in_training = columns_of(competition, experiment, table.labels), table.trained_on(request.fold)
+    columns, in_training = columns_of(competition, experiment, table.labels), table.folds.trained_on(request.fold)
     labels = table.labels[in_training][:, columns]
     voters = Voters(stands_on.train[in_training], labels, [table.ids[row] for row in in_training])
     vectors = {"train": stands_on.train, "test": stands_on.test}

@@ -4,7 +4,7 @@ import pytest
 
 from comp import parts
 from comp.competition import load_competition
-from comp.experiment import MetricExperiment, NetworkExperiment, TorchExperiment, load_experiment
+from comp.experiment import MetricExperiment, NetworkExperiment, OnEmbeddings, TorchExperiment, load_experiment
 from comp.models.backbone import refuse_unknown_backbone
 from comp.models.keras_networks import ALL_CNN, find_application
 from comp.schema import parse, read_yaml
@@ -34,7 +34,7 @@ def test_every_config_opens_with_its_command(kind):
 def test_every_model_fits_every_competition(model, competition):
     loaded = load_competition(competition, REPOSITORY)
     experiment = load_experiment(model, loaded, root=REPOSITORY)
-    for needed in experiment.needs:
+    for needed in experiment.embeddings if isinstance(experiment, OnEmbeddings) else ():
         assert isinstance(load_experiment(needed, loaded, root=REPOSITORY), MetricExperiment)
     for kind, key in experiment.parts.items():
         assert parts.build(kind, getattr(experiment, key))

@@ -17,8 +17,9 @@ from comp.experiment import CascadeExperiment
 from comp.models.cascade import build_cascade
 from comp.neighbour_votes import Voters
 from comp.neighbours import Floats
+from comp.trainers import torch_trainer
 from comp.trainers.fold import FoldData, Run, Trained
-from comp.trainers.torch_loop import begin, fit, over_rows
+from comp.trainers.torch_loop import begin, fit, over_rows, refuse_single_images
 from comp.trainers.torch_trainer import CHOICE as CHOICE
 from comp.trainers.torch_trainer import VERSIONS as VERSIONS
 from comp.trainers.torch_trainer import WEIGHTS as WEIGHTS
@@ -26,7 +27,12 @@ from comp.trainers.torch_trainer import devices as devices
 from comp.trainers.torch_trainer import first_weights as first_weights
 from comp.trainers.torch_trainer import pick_device as pick_device
 from comp.trainers.torch_trainer import precision as precision
-from comp.trainers.torch_trainer import refuse as refuse
+
+
+def refuse(experiment: CascadeExperiment, planes: int) -> None:
+    """Raise ConfigError if the network cannot be built, or cannot normalise what it is told."""
+    torch_trainer.refuse(experiment, planes)
+    refuse_single_images(experiment)
 
 
 def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
@@ -35,19 +41,15 @@ def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
     mean, deviation = map(torch.Tensor, statistics(data.images, data.planes))
     assert data.beside is not None
     voters = Voters(data.beside[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
-
-    def told(vectors: Floats, own: NDArray[np.int64] | None = None) -> Floats:
-        return np.concatenate([vectors, voters.on(vectors, experiment.votes, own)], axis=1)
-
-    own = np.full(len(data.images), -1)
-    own[data.train] = np.arange(len(data.train))
-    in_training = told(data.beside, own)
-    model = build_cascade(experiment, run.weights, mean, deviation, torch.Tensor(data.prior()), in_training.shape[1])
+    told = np.concatenate([voters.vectors, voters.on_each_other(experiment.votes)], axis=1)
+    in_training = np.zeros((len(data.images), told.shape[1]), np.float32)
+    in_training[data.train] = told
+    model = build_cascade(experiment, run.weights, mean, deviation, torch.Tensor(data.prior()), told.shape[1])
     loss = parts.build("losses", experiment.loss)
     averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, replace(data, beside=in_training), run)
     network = partial(over_rows, averaged.eval(), experiment, data.planes, device)
 
     def predict(images: NDArray[np.uint8], rows: NDArray[np.int64], vectors: Floats) -> Floats:
-        return network(images, rows, told(vectors))
+        return network(images, rows, np.concatenate([vectors[rows], voters.on(vectors[rows], experiment.votes)], axis=1))
 
     return Trained(predict, state.losses, state.seconds, state.step * experiment.train.batch_size)

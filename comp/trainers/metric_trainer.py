@@ -16,7 +16,7 @@ from comp.neighbour_votes import Voters
 from comp.neighbours import Floats
 from comp.trainers import torch_trainer
 from comp.trainers.fold import FoldData, Run, Trained
-from comp.trainers.torch_loop import begin, fit, over_rows
+from comp.trainers.torch_loop import begin, fit, over_rows, refuse_single_images
 from comp.trainers.torch_trainer import CHOICE as CHOICE
 from comp.trainers.torch_trainer import WEIGHTS as WEIGHTS
 from comp.trainers.torch_trainer import devices as devices
@@ -30,6 +30,7 @@ VERSIONS = (*torch_trainer.VERSIONS, "pytorch_metric_learning")
 def refuse(experiment: MetricExperiment, planes: int) -> None:
     """Raise ConfigError if the network cannot be built, or its loss would see no two images of one thing."""
     torch_trainer.refuse(experiment, planes)
+    refuse_single_images(experiment)
     together = experiment.sampler.get("images", 4)
     if experiment.sampler["name"] == "identities" and experiment.train.batch_size < 2 * together:
         what = f"a batch of {experiment.train.batch_size} has less than two things of {together} images each to tell apart"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from comp.data.planes import Planes
 from comp.data.torch_data import ahead, epoch_of
+from comp.errors import ConfigError
 from comp.experiment import TorchExperiment
 from comp.models.backbone import resolve_precision
 from comp.trainers.checkpoint import TrainingState
@@ -31,6 +32,14 @@ def begin(experiment: TorchExperiment, run: Run) -> torch.device:
         torch.cuda.set_device(device)  # its random generator is the one that checkpoints hold
     torch.manual_seed(experiment.seed * 1000 + run.fold)
     return device
+
+
+def refuse_single_images(experiment: TorchExperiment) -> None:
+    """Raise ConfigError if batches are of one image, in which vectors have no deviation to be normalised by."""
+    if experiment.train.batch_size < 2:
+        raise ConfigError(
+            f"{experiment.model} normalises vectors over a batch, which has a single image", 'use SET="train.batch_size=2" or more'
+        )
 
 
 def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
@@ -108,14 +117,14 @@ def over_rows(
     """What a network in evaluation mode gives for rows of a cache, (len(rows), ...), the mean over the experiment's `tta` views.
 
     Args:
-        beside: (N, D) what else it is told of the images.
+        beside: (len(rows), D) what else it is told of the images.
     """
     size = 2 * experiment.train.batch_size
     found = []
 
     def make(step: int) -> tuple[NDArray[Any], ...]:
-        some = rows[step * size : (step + 1) * size]
-        return (planes.read(images, some), *(() if beside is None else (beside[some],)))
+        some = slice(step * size, (step + 1) * size)
+        return (planes.read(images, rows[some]), *(() if beside is None else (beside[some],)))
 
     for batch in ahead(make, range(math.ceil(len(rows) / size)), reading_threads(device)):
         seen, *told = (each.to(device, non_blocking=True) for each in batch)

@@ -5,7 +5,9 @@ import re
 
 import numpy as np
 import pytest
-import yaml
+import timm
+import torch
+from safetensors.torch import save_file
 
 from comp.embeddings import read_embeddings
 from comp.experiment import Votes
@@ -52,8 +54,7 @@ def test_they_come_after_those_they_stand_on_and_stack_like_others(standing):
             one, same = (read_predictions(folder / model / file.format(fold)) for model in ("near", "again"))
             assert one.ids == same.ids
             np.testing.assert_array_equal(one.logits, same.logits)
-        made = {model: read_embeddings(folder / model / f"embeddings-{fold}.parquet").provenance.experiment for model in ("near", "nearer")}
-        assert read_predictions(folder / f"told/fold-{fold}.parquet").provenance.stands_on == made
+        assert set(read_predictions(folder / f"told/fold-{fold}.parquet").provenance.stands_on) == {"near", "nearer"}
         record = json.loads((folder / f"both/run-{fold}.json").read_text())
         assert record["experiment"]["embeddings"] == ["near", "nearer"]
     assert "complete, nothing to do" in models(standing, "told").stdout
@@ -88,6 +89,17 @@ def test_a_model_is_made_again_when_those_it_stands_on_were(standing):
     assert "again fold 1 was made with votes.count=4, now 2" in models(standing, "again", settings="votes.count=2").stdout
 
 
+def test_and_when_those_started_from_other_weights_in_the_same_file(standing):
+    file, start = standing.root / "first.safetensors", f"weights={standing.root / 'first.safetensors'}"
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        save_file(timm.create_model("test_resnet", in_chans=4, num_classes=1).state_dict(), file)
+        assert models(standing, "near", settings=start).returncode == 0
+        ended = models(standing, "again")
+        assert "complete" not in ended.stdout
+    assert "again fold 0 was made with other folds, data, weights or embeddings; training again" in ended.stdout
+
+
 def test_stacks_beside_each_other(standing):
     assert models(standing, "near", "again", "nearer").returncode == 0
     ended = standing.call("compare", "--competition", "tiny", "--models", "near+nearer", "near", "again", "--stack", "quick")
@@ -98,17 +110,74 @@ def test_stacks_beside_each_other(standing):
     assert float(rows["  near"][0]) == pytest.approx(float(rows["near+nearer"][0]) - float(rows["near"][0]), abs=1.01e-4)
 
 
+def test_stacks_of_some_labels_are_compared_on_those(standing):
+    (standing.root / "configs/models/part.yaml").write_text(METRIC + "labels: [round, striped]\n")
+    assert models(standing, "near", "part", "again").returncode == 0
+    ended = standing.call("compare", "--competition", "tiny", "--models", "near", "part", "again", "--stack", "quick")
+    assert ended.returncode == 0, ended.stderr
+    assert "nested" in ended.stdout
+    assert standing.call("without", "--competition", "tiny", "--model", "part", "--models", "near").returncode == 0
+
+
+def test_a_model_of_some_labels_tells_images_apart_by_these_alone(standing):
+    """Trained on a table in which the other labels are other ones, it gives the same predictions."""
+    competition = standing.root / "configs/competitions/tiny.yaml"
+    competition.write_text(re.sub(r"groups:.*\n", "", competition.read_text()))
+    (standing.root / "configs/models/near.yaml").write_text(METRIC + "labels: [round]\nidentity: labels\n")
+    table = standing.root / "data/tiny/train.csv"
+    assert models(standing, "near").returncode == 0
+    first = read_predictions(standing.root / "oof/tiny/near/fold-0.parquet")
+    folds = (standing.root / "oof/tiny/folds.csv").read_bytes()
+    lines = [line.split(",") for line in table.read_text().split("\n") if line]
+    changed = [
+        [image_id, " ".join(({"0"} & set(labels.split())) | ({"2"} if number % 2 else {"1"}))]
+        for number, (image_id, labels) in enumerate(lines[1:])
+    ]
+    table.write_text("\n".join(",".join(line) for line in [lines[0], *changed]) + "\n")
+    (standing.root / "oof/tiny/folds.csv").write_bytes(folds)
+    assert models(standing, "near").returncode == 0
+    second = read_predictions(standing.root / "oof/tiny/near/fold-0.parquet")
+    assert first.provenance.data != second.provenance.data
+    np.testing.assert_array_equal(first.logits, second.logits)
+
+
+def test_the_hold_out_is_told_and_voted_on_too(standing):
+    assert standing.call("folds", "--competition", "tiny", "--holdout", "0.3").returncode == 0
+    assert models(standing, "near", "nearer", "again", "told").returncode == 0
+    for fold in range(3):
+        near, again, told = (
+            read_predictions(standing.root / f"oof/tiny/{model}/holdout-{fold}.parquet") for model in ("near", "again", "told")
+        )
+        assert near.ids == again.ids == told.ids
+        np.testing.assert_array_equal(near.logits, again.logits)
+
+
+def test_embeddings_of_another_fold_are_refused(standing):
+    assert models(standing, "near").returncode == 0
+    folder = standing.root / "oof/tiny/near"
+    (folder / "embeddings-0.parquet").write_bytes((folder / "embeddings-1.parquet").read_bytes())
+    ended = standing.call("fold", "--competition", "tiny", "--model", "again", "--fold", "0")
+    message = "oof/tiny/near/embeddings-0.parquet was made as fold 1, not 0: remove it, then: make fold-0 COMP=tiny MODEL=near"
+    assert message in standing.refused(ended)
+
+
 @pytest.mark.parametrize(
     ("module", "arguments", "message"),
     [
-        ("models", ("--models", "told"), "told stands on near, which is not trained: train it first: make model COMP=tiny MODEL=near"),
-        ("fold", ("--model", "both", "--fold", "0"), "both stands on near, which is not trained"),
-        ("models", ("--models", "odd"), "configs/models/odd.yaml stands on tiny, which does not embed: name models with `trainer: metric`"),
+        (
+            "models",
+            ("--models", "told"),
+            "there is no oof/tiny/near/embeddings-0.parquet: train it first: make model COMP=tiny MODEL=near",
+        ),
+        ("fold", ("--model", "both", "--fold", "0"), "both fold 0 stands on near, and there is no"),
+        ("models", ("--models", "odd"), "odd stands on tiny, which does not embed: name models with `trainer: metric`"),
         ("models", ("--models", "odd", "--set", "embeddings=[odd]"), "stands on odd, which does not embed"),
         ("models", ("--models", "odd", "--set", "embeddings=[]"), "embeddings = [] does not fit"),
         ("models", ("--models", "again", "--set", "size=32"), "SET, laid over configs/models/again.yaml: unknown key 'size'"),
         ("rare", ("--models", "again"), "configs/models/again.yaml trains no network: name a model that does"),
+        ("models", ("--models", "again", "--set", "embeddings=[near,near]"), "name each model once"),
         ("compare", ("--models", "near+tiny", "near"), "there is no oof/tiny/near/"),
+        ("compare", ("--models", "near++tiny"), "MODELS: 'near++tiny' is no stack: join names of models by +"),
     ],
 )
 def test_mistakes_are_one_line(standing, module, arguments, message):
@@ -116,8 +185,18 @@ def test_mistakes_are_one_line(standing, module, arguments, message):
     assert message in standing.refused(standing.call(module, "--competition", "tiny", *arguments))
 
 
-def test_a_fold_whose_embeddings_are_missing_says_which(standing):
-    assert standing.call("fold", "--competition", "tiny", "--model", "near", "--fold", "0").returncode == 0
-    ended = models(standing, "again")
-    assert "there is no oof/tiny/near/embeddings-1.parquet: train it first: make fold-1 COMP=tiny MODEL=near" in standing.refused(ended)
-    assert yaml.safe_load((standing.root / "oof/tiny/again/experiment.yaml").read_text())["votes"]["count"] == 4
+def test_a_fold_whose_embeddings_are_missing_is_refused_before_any_is_trained(standing):
+    assert models(standing, "near").returncode == 0
+    (standing.root / "oof/tiny/near/embeddings-2.parquet").unlink()
+    message = "again fold 2 stands on near, and there is no oof/tiny/near/embeddings-2.parquet"
+    assert message in standing.refused(models(standing, "again"))
+    assert not (standing.root / "oof/tiny/again").exists()
+
+
+def test_what_a_competition_changes_for_all_models_reaches_those_without_a_network(standing):
+    competition = standing.root / "configs/competitions/tiny.yaml"
+    competition.write_text(competition.read_text() + "overrides: {labels: {top: 2}, size: 32}\n")
+    assert models(standing, "near", "again").returncode == 0
+    near, again = (read_predictions(standing.root / f"oof/tiny/{model}/fold-0.parquet") for model in ("near", "again"))
+    assert len(again.provenance.classes) == 2
+    np.testing.assert_array_equal(near.logits, again.logits)

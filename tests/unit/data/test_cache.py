@@ -125,9 +125,18 @@ cache_filling.fill_cache(folder, files, 32, ("red", "green"), "again", lambda ro
 """
 
 
+def stamped(folder: Path) -> int:
+    """How many rows of a cache in the making are there."""
+    return int((open_cache(folder).records["stamp"] != 0).sum()) if (folder / "index.json").exists() else 0
+
+
 def test_a_killed_filling_goes_on_and_no_row_is_wrong(tmp_path: Path) -> None:
-    count = 150
-    files = draw(tmp_path / "train", count, side=256)
+    count = 600
+    draw(tmp_path / "train", 100, side=256)
+    for number in range(100, count):
+        for channel in CHANNELS:
+            os.link(tmp_path / f"train/id-{number % 100}_{channel}.png", tmp_path / f"train/id-{number}_{channel}.png")
+    files = draw(tmp_path / "train", count)
     right = expected(files)
     folder = tmp_path / "cache"
     rng = np.random.default_rng(3)
@@ -137,7 +146,9 @@ def test_a_killed_filling_goes_on_and_no_row_is_wrong(tmp_path: Path) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
             assert child.stdout is not None
             child.stdout.readline()
-            time.sleep(rng.uniform(0.01, 0.15))
+            while child.poll() is None and not stamped(folder) > filled[-1]:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.05))
             child.send_signal(signal.SIGKILL)
         if (folder / "index.json").exists():
             cache = open_cache(folder)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from comp.data.planes import Planes
-from comp.experiment import CascadeExperiment, TorchTraining, Votes
+from comp.errors import ConfigError
+from comp.experiment import CascadeExperiment, RareLabels, TorchTraining, Votes
 from comp.models.cascade import build_cascade
 from comp.trainers import cascade_trainer
 from comp.trainers.checkpoint import TrainingState
@@ -43,7 +44,7 @@ def trained(tmp_path_factory):
 
 def test_it_takes_from_what_it_is_told_what_no_image_shows(trained):
     assert ((trained.predict(IMAGES, NEW, VECTORS) > 0) == LABELS[NEW]).mean() > 0.95
-    mute = trained.predict(IMAGES, NEW, GENERATOR.permutation(VECTORS))
+    mute = trained.predict(IMAGES, NEW, np.random.default_rng(1).permutation(VECTORS))
     assert ((mute > 0) == LABELS[NEW]).mean() < 0.8
 
 
@@ -55,11 +56,12 @@ def test_no_label_of_a_held_out_row_reaches_the_network_or_what_it_is_told(tmp_p
 
 
 def test_each_row_is_told_what_belongs_to_it(trained):
-    rows = GENERATOR.permutation(NEW)
+    generator = np.random.default_rng(2)
+    rows = generator.permutation(NEW)
     np.testing.assert_allclose(
         trained.predict(IMAGES, rows, VECTORS), trained.predict(IMAGES, NEW, VECTORS)[rows - 64], rtol=1e-4, atol=1e-4
     )
-    mixed = GENERATOR.permutation(96)
+    mixed = generator.permutation(96)
     place = np.argsort(mixed)[NEW]
     np.testing.assert_allclose(
         trained.predict(IMAGES[mixed], place, VECTORS[mixed]), trained.predict(IMAGES, NEW, VECTORS), rtol=1e-4, atol=1e-4
@@ -88,3 +90,32 @@ def test_the_last_layer_starts_at_the_shares_of_the_labels():
     network = build_cascade(EXPERIMENT, "scratch", torch.full((4,), 100.0), torch.full((4,), 50.0), prior, told=6)
     np.testing.assert_allclose(network.head.bias.detach().sigmoid(), prior, rtol=1e-5)
     assert network.head.in_features == network.features.backbone.num_features + 6
+
+
+def test_every_view_is_told_the_same(trained, tmp_path):
+    """All images look alike here, whichever way they are turned: the mean over views is what one view says."""
+    alike = np.full_like(IMAGES, 90)
+    alike[0] = 91  # a deviation to be divided by
+    once, four = (
+        run(tmp_path / str(tta), EXPERIMENT.model_copy(update={"tta": tta}), replace(DATA, images=alike)).predict(alike, NEW, VECTORS)
+        for tta in (1, 4)
+    )
+    np.testing.assert_allclose(once, four, rtol=1e-4, atol=1e-4)
+
+
+def test_copies_of_rare_images_are_told_what_the_images_are(tmp_path):
+    rare = RareLabels(below=30, target=40, augmentation={"name": "none"})
+    batches = DATA.batches(EXPERIMENT.model_copy(update={"rare": rare}), 0)
+    assert len(batches.copies.rows)
+    row_of = {vector.tobytes(): row for row, vector in enumerate(VECTORS)}
+    for step in range(len(batches)):
+        _, labels, _, told = batches.epoch(0)(step)
+        np.testing.assert_array_equal(labels, LABELS[[row_of[vector.tobytes()] for vector in told]])
+
+
+def test_what_cannot_be_trained_is_refused():
+    single = EXPERIMENT.model_copy(update={"train": TorchTraining(batch_size=1)})
+    with pytest.raises(ConfigError, match="tiny normalises vectors over a batch, which has a single image: use SET="):
+        cascade_trainer.refuse(single, 4)
+    with pytest.raises(ConfigError, match="timm has no backbone"):
+        cascade_trainer.refuse(EXPERIMENT.model_copy(update={"backbone": "resnet999"}), 4)

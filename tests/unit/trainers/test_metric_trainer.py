@@ -110,6 +110,7 @@ def test_a_network_that_diverges_says_so(tmp_path):
     [
         ({"train": TorchTraining(batch_size=3)}, "a batch of 3 has less than two things of 2 images each.*train.batch_size=4"),
         ({"backbone": "resnet999"}, "timm has no backbone"),
+        ({"train": TorchTraining(batch_size=1), "sampler": {"name": "shuffle"}}, "tiny normalises vectors over a batch"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes, message):
