@@ -61,10 +61,11 @@ def nearest(queries: Floats, candidates: Floats, ids: Sequence[str], k: int, *, 
     ordered = np.ascontiguousarray(candidates[by_id], np.float32)
     k = min(k, len(ordered))
     longest = float(np.sqrt(np.einsum("nd,nd->n", ordered, ordered, dtype=np.float64).max()))
+    memory = np.empty(QUERIES * max(FIRST, CANDIDATES), np.float32)  # of all products: to take it anew for each costs time
     places, similarity = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     for start in range(0, len(queries), QUERIES):
         block = np.ascontiguousarray(queries[start : start + QUERIES], np.float32)
-        query, place = (_by_faiss if by_faiss else _by_products)(block, ordered, k, _room(block, longest))
+        query, place = (_by_faiss if by_faiss else _by_products)(block, ordered, k, _room(block, longest), memory)
         exact = _exact(block, ordered, query, place)
         best = np.lexsort((place, -exact, query))
         best = best[_first_of_each(query[best], len(block), k)]
@@ -86,14 +87,14 @@ def _room(queries: Floats, longest: float) -> Floats:
     return (2 * terms / (1 - terms) * longest * np.sqrt((queries.astype(np.float64) ** 2).sum(axis=1))).astype(np.float32)
 
 
-def _by_products(queries: Floats, candidates: Floats, k: int, room: Floats) -> tuple[Ints, Ints]:
+def _by_products(queries: Floats, candidates: Floats, k: int, room: Floats, memory: Floats) -> tuple[Ints, Ints]:
     """Pairs (query, candidate) that hold the k nearest of each query for certain, by matrix products of blocks.
 
     Each block raises the bound for the next.
     """
     query, place, value = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     bound = np.full(len(queries), -np.inf, np.float32)
-    for start, product in _products(queries, candidates):
+    for start, product in _products(queries, candidates, memory):
         if start == 0 and product.shape[1] > k:
             bound = np.partition(product, -k, axis=1)[:, -k] - room
         row, column = np.divmod(np.flatnonzero(product >= bound[:, None]), product.shape[1])
@@ -108,25 +109,25 @@ def _by_products(queries: Floats, candidates: Floats, k: int, room: Floats) -> t
     return query, place
 
 
-def _by_faiss(queries: Floats, candidates: Floats, k: int, room: Floats) -> tuple[Ints, Ints]:
+def _by_faiss(queries: Floats, candidates: Floats, k: int, room: Floats, memory: Floats) -> tuple[Ints, Ints]:
     """The same by faiss, where its last value is farther below the k-th than rounding reaches: nothing beyond it belongs to them."""
     import faiss
 
     count = min(k + SPARE, len(candidates))
     value, place = faiss.knn(queries, candidates, count, metric=faiss.METRIC_INNER_PRODUCT)
-    complete = (value[:, -1] < value[:, k - 1] - room) | (count == len(candidates))
-    sure, unsure = np.flatnonzero(complete), np.flatnonzero(~complete)
-    query, other = _by_products(queries[unsure], candidates, k, room[unsure])
-    return np.r_[np.repeat(sure, count), unsure[query]], np.r_[place[sure].ravel(), other]
+    near = value >= (value[:, k - 1] - room)[:, None]
+    unsure = np.flatnonzero(near[:, -1] & (count < len(candidates)))
+    near[unsure] = False
+    query, other = _by_products(queries[unsure], candidates, k, room[unsure], memory)
+    return np.r_[np.nonzero(near)[0], unsure[query]], np.r_[place[near], other]
 
 
-def _products(queries: Floats, candidates: Floats) -> Iterator[tuple[int, Floats]]:
+def _products(queries: Floats, candidates: Floats, memory: Floats) -> Iterator[tuple[int, Floats]]:
     """The first row of each block of candidates, with its product; the first block is small. Each takes the place of the last."""
-    memory = np.empty((len(queries), max(FIRST, CANDIDATES)), np.float32)
     start = 0
     while start < len(candidates):
         block = candidates[start : start + (CANDIDATES if start else FIRST)]
-        yield start, np.matmul(queries, block.T, out=memory.ravel()[: len(queries) * len(block)].reshape(len(queries), len(block)))
+        yield start, np.matmul(queries, block.T, out=memory[: len(queries) * len(block)].reshape(len(queries), len(block)))
         start += len(block)
 
 
