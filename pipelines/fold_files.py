@@ -71,14 +71,14 @@ class Table:
 
 @dataclass(frozen=True)
 class StandsOn:
-    """The embeddings that a fold's model stands on, (N, D) of the train table's images and (T, D) of the test images.
+    """The embeddings that a fold's model stands on.
 
     Attributes:
+        vectors: "train" and "test" -> (N, D) of the images of the train table, and of the test set.
         made: model -> hash of its experiment and of where its first weights came from.
     """
 
-    train: NDArray[np.float32]
-    test: NDArray[np.float32]
+    vectors: dict[str, NDArray[np.float32]]
     made: dict[str, str]
 
     @classmethod
@@ -93,7 +93,7 @@ class StandsOn:
         networks = [read_network(paths, model, fold, table.folds.fingerprint, table.data) for model in experiment.embeddings]
         joined = side_by_side(networks)
         made = {each.provenance.model: hash_of([each.provenance.experiment, each.provenance.weights]) for each in networks}
-        return cls(joined.of(table.ids), joined.of(table.test_ids), made)
+        return cls({"train": joined.of(table.ids), "test": joined.of(table.test_ids)}, made)
 
 
 def origin(experiment: Experiment, table: Table, stands_on: StandsOn | None) -> dict[str, Any]:

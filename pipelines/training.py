@@ -192,7 +192,7 @@ def train_and_predict(request: Request, table: Table, stands_on: StandsOn | None
     device = trainer.pick_device(slot)
     precision = trainer.precision(experiment, device)
     images = {part: prepare_cache(competition, paths, part, experiment.size).images for part in ("train", "test")}
-    vectors = {"train": stands_on.train, "test": stands_on.test} if stands_on else {}
+    vectors = stands_on.vectors if stands_on else {}
     columns = columns_of(competition, experiment, table.labels)
     labels = table.labels[:, columns]
     checkpoint, in_training = checkpoint_of(paths, request, experiment), table.folds.trained_on(fold)
@@ -227,8 +227,10 @@ def let_neighbours_vote(request: Request, experiment: NeighboursExperiment, tabl
     competition, _, _ = request.load()
     columns, in_training = columns_of(competition, experiment, table.labels), table.folds.trained_on(request.fold)
     labels = table.labels[in_training][:, columns]
-    voters = Voters(stands_on.train[in_training], labels, [table.ids[row] for row in in_training])
-    vectors = {"train": stands_on.train, "test": stands_on.test}
-    made = provenance_of(request, table, columns, stands_on)
-    record = {"seconds": 0.0, "train_images": len(in_training)}
-    write_fold(request, table, columns, made, lambda part, rows: voters.on(vectors[part][rows], experiment.votes), record, ("numpy",))
+    voters = Voters(stands_on.vectors["train"][in_training], labels, [table.ids[row] for row in in_training])
+
+    def predict(part: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return voters.on(stands_on.vectors[part][rows], experiment.votes)
+
+    made, record = provenance_of(request, table, columns, stands_on), {"seconds": 0.0, "train_images": len(in_training)}
+    write_fold(request, table, columns, made, predict, record, ("numpy",))

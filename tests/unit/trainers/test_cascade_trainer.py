@@ -9,8 +9,8 @@ from comp.errors import ConfigError
 from comp.experiment import CascadeExperiment, RareLabels, TorchTraining, Votes
 from comp.models.cascade import build_cascade
 from comp.trainers import cascade_trainer
-from comp.trainers.checkpoint import TrainingState
 from comp.trainers.fold import FoldData, Run
+from tests.unit.trainers.killed import killed_at
 
 GENERATOR = np.random.default_rng(0)
 IDENTITY = np.arange(96) % 8
@@ -68,18 +68,9 @@ def test_each_row_is_told_what_belongs_to_it(trained):
     )
 
 
-def test_a_run_broken_off_ends_as_one_never_broken_off(tmp_path, monkeypatch, trained):
-    original = TrainingState.save
-
-    def dies(self, path):
-        original(self, path)
-        if self.step == 13:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingState, "save", dies)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_run_broken_off_ends_as_one_never_broken_off(tmp_path, trained):
+    with killed_at(13):
         run(tmp_path, minutes=0.0)
-    monkeypatch.setattr(TrainingState, "save", original)
     again = run(tmp_path)
     np.testing.assert_array_equal(again.predict(IMAGES, NEW, VECTORS), trained.predict(IMAGES, NEW, VECTORS))
     assert again.losses == trained.losses

@@ -9,9 +9,9 @@ from comp.data.planes import Planes
 from comp.errors import CompError, ConfigError
 from comp.experiment import MetricExperiment, TorchTraining, Votes
 from comp.trainers import metric_trainer
-from comp.trainers.checkpoint import TrainingState
 from comp.trainers.fold import FoldData, Run
 from tests.unit.test_neighbours import slowly
+from tests.unit.trainers.killed import killed_at
 
 GENERATOR = np.random.default_rng(0)
 IDENTITY = np.arange(96) % 8
@@ -68,18 +68,9 @@ def test_rows_it_was_not_trained_on_change_nothing(tmp_path, trained):
 
 
 @pytest.mark.parametrize("step", [5, 24])
-def test_a_run_broken_off_ends_as_one_never_broken_off(tmp_path, monkeypatch, trained, step):
-    original = TrainingState.save
-
-    def dies(self, path):
-        original(self, path)
-        if self.step == step:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingState, "save", dies)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_run_broken_off_ends_as_one_never_broken_off(tmp_path, trained, step):
+    with killed_at(step):
         run(tmp_path, minutes=0.0)
-    monkeypatch.setattr(TrainingState, "save", original)
     again = run(tmp_path)
     np.testing.assert_array_equal(again.embed(IMAGES), trained.embed(IMAGES))
     assert again.losses == trained.losses

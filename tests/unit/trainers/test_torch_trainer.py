@@ -6,10 +6,10 @@ import torch
 
 from comp.data.planes import Planes
 from comp.experiment import TorchExperiment, TorchTraining
-from comp.trainers.checkpoint import TrainingState
 from comp.trainers.fold import FoldData, Run
 from comp.trainers.torch_loop import learning_rate, over_rows
 from comp.trainers.torch_trainer import pick_device, train
+from tests.unit.trainers.killed import killed_at
 
 RGBY = Planes((0, 1, 2, 3))
 GENERATOR = np.random.default_rng(0)
@@ -49,24 +49,11 @@ def test_the_schedule_warms_up_and_falls_along_half_a_cosine():
     assert learning_rate(0, steps=1, warmup=0, peak=1.0) == 1.0
 
 
-class Killed(BaseException):
-    pass
-
-
 @pytest.mark.parametrize("step", [1, 7, 8, 25, 41])
-def test_a_run_broken_off_at_any_step_ends_as_one_never_broken_off(tmp_path, monkeypatch, step):
+def test_a_run_broken_off_at_any_step_ends_as_one_never_broken_off(tmp_path, step):
     whole = logits_of(run(tmp_path / "whole.pt"))
-    save = TrainingState.save
-
-    def save_and_die(self, path):
-        save(self, path)
-        if self.step == step:
-            raise Killed
-
-    monkeypatch.setattr(TrainingState, "save", save_and_die)
-    with pytest.raises(Killed):
+    with killed_at(step):
         run(tmp_path / "broken.pt", minutes=0)
-    monkeypatch.undo()
     torch.manual_seed(99)  # a new process has another random state
     np.testing.assert_array_equal(logits_of(run(tmp_path / "broken.pt")), whole)
 
