@@ -167,12 +167,14 @@ class OnEmbeddings(Experiment):
     `embeddings` names them.
     """
 
-    embeddings: tuple[str, ...] = Field(min_length=1)
+    embeddings: tuple[str, ...]
     votes: Votes = Votes()
 
-    @field_validator("embeddings")
+    @field_validator("embeddings", mode="before")
     @classmethod
-    def _each_once(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+    def _models(cls, models: Any) -> Any:
+        if not isinstance(models, list | tuple) or not models or not all(isinstance(model, str) for model in models):
+            raise ValueError("write a list of models that embed: [arcface-resnet50]")
         if len(set(models)) < len(models):
             raise ValueError("name each model once")
         return models

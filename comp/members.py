@@ -20,6 +20,7 @@ from comp.predictions import (
     HARDWARE,
     Kind,
     Predictions,
+    Provenance,
     join_folds,
     mean_of_folds,
     read_predictions,
@@ -115,7 +116,7 @@ def why_left_out(task: Task, model: str) -> PredictionError | None:
     if missing := what_is_missing(task, model):
         return missing
     try:
-        predicted = classes_of(task, model)
+        predicted = provenance_of(task, model).classes
     except PredictionError:
         return None
     if set(predicted) < set(task.competition.classes):
@@ -135,13 +136,20 @@ def what_is_missing(task: Task, model: str) -> PredictionError | None:
     return None
 
 
-def classes_of(task: Task, model: str) -> tuple[str, ...]:
-    """The classes that a model predicts, by the first of its files.
+def provenance_of(task: Task, model: str) -> Provenance:
+    """How a model was made, by the first of its files.
 
     Raises:
         PredictionError: the file is missing or damaged.
     """
-    return read_predictions(_files(task, model)[0].path).provenance.classes
+    return read_predictions(_files(task, model)[0].path).provenance
+
+
+def needs(task: Task, model: str, other: str) -> bool:
+    """Whether a model was made from another one: given its embeddings, or blended from it, or from one that was."""
+    made = provenance_of(task, model)
+    made_from = {*(made.stands_on or ()), *(made.recipe or {}).get("models", ())}
+    return other in made_from or any(needs(task, each, other) for each in made_from if not what_is_missing(task, each))
 
 
 def classes_of_all(predicted: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -169,8 +177,8 @@ def read_member(task: Task, model: str) -> Member:
 
     Raises:
         PredictionError: a file is missing or damaged, is not what its path says, was made with other folds, another train
-            table, other classes or other settings than the rest, its ids are not exactly those it should hold, or its model was
-            trained on some of them; the model is a label file.
+            table, other classes or other settings than the rest, or from a model that has been trained anew since; its ids are not
+            exactly those it should hold, or its model was trained on some of them; the model is a label file.
     """
     if missing := what_is_missing(task, model):
         raise missing
@@ -185,6 +193,7 @@ def read_member(task: Task, model: str) -> Member:
             what = f"{file.path} has {len(theirs)} classes and {files[0].path.name} {len(ours)}, only one of them {odd!r}"
             raise PredictionError(what, f"remove what was made otherwise, then: {remake(task.competition.name, model, file.kind)}")
         refuse_difference(first, found.provenance, except_for={"kind", "fold", *HARDWARE})
+        _refuse_outdated(task, file.path, found.provenance)
     train = np.full((len(task.folds.ids), len(first.classes)), np.nan, np.float32)
     ids, in_folds = np.array(task.folds.ids), task.folds.fold != HOLDOUT
     if files[0].kind == "imported":
@@ -337,6 +346,16 @@ def _refuse_trained_rows(task: Task, file: _File, found: Predictions, again: str
         first = f"e.g. {trained[0]} of fold {fold_of[trained[0]]}"
         what = f"{file.path} holds {len(trained)} rows of other folds, {first}, on which the model of fold {file.fold} was trained"
         raise PredictionError(what, again)
+
+
+def _refuse_outdated(task: Task, path: Path, made: Provenance) -> None:
+    """Raise PredictionError if the embeddings that a model was given are of a network that has been trained otherwise since."""
+    for model, network in (made.stands_on or {}).items():
+        assert made.fold is not None
+        now = task.paths.fold_predictions(model, made.fold)
+        if now.exists() and read_predictions(now).provenance.network != network:
+            what = f"{path} stands on {model}, which has been trained with other settings since"
+            raise PredictionError(what, remake(made.competition, made.model, made.kind))
 
 
 def _ids_of(folds: Folds, fold: int) -> tuple[str, ...]:

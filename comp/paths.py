@@ -104,10 +104,18 @@ def config(kind: str, name: str, root: Path = Path()) -> Path:
     Raises:
         ConfigError: there is none; the message lists what exists.
     """
-    folders = [root / "configs" / kind] + ([root / "configs" / "local"] if kind == "competitions" else [])
-    for folder in folders:
+    for folder in _folders(kind, root):
         if (folder / f"{name}.yaml").is_file() and "/" not in name:
             return folder / f"{name}.yaml"
-    known = sorted(path.stem for folder in folders for path in folder.glob("*.yaml"))
     more = "; or: make competition COMP=name DATA=dir" if kind == "competitions" else ""
-    raise ConfigError(f"there is no configs/{kind}/{name}.yaml", f"choose one of: {', '.join(known) or 'none here'}{more}")
+    then = f"choose one of: {', '.join(configs(kind, root)) or 'none here'}{more}"
+    raise ConfigError(f"there is no configs/{kind}/{name}.yaml", then)
+
+
+def configs(kind: str, root: Path = Path()) -> list[str]:
+    """The names of all competitions, models or stacks that have a YAML."""
+    return sorted(path.stem for folder in _folders(kind, root) for path in folder.glob("*.yaml"))
+
+
+def _folders(kind: str, root: Path) -> list[Path]:
+    return [root / "configs" / kind] + ([root / "configs" / "local"] if kind == "competitions" else [])

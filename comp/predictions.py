@@ -31,7 +31,7 @@ class Provenance(Strict):
         fold: the fold whose model predicted, None where there is none of ours.
         weights: where the network's first weights came from.
         experiment, folds, data: hashes of the experiment, the fold map and the train table (ids and labels).
-        stands_on: the models whose embeddings it was given -> hash of their experiment and of where their first weights came from.
+        stands_on: the models whose embeddings it was given -> their `network`.
         declared: an import's owner says that the models never trained on these rows.
         recipe: how a stack was made: its YAML, and the models it blends with the hashes of their files.
     """
@@ -54,6 +54,11 @@ class Provenance(Strict):
     weights: str | None = None
     declared: Literal["holdout", "oof"] | None = None
     recipe: dict[str, Any] | None = None
+
+    @property
+    def network(self) -> str:
+        """A hash of what a network was trained by: its experiment, and where its first weights came from."""
+        return hash_of([self.experiment, self.weights])
 
 
 @dataclass(frozen=True)

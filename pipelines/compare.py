@@ -27,16 +27,19 @@ DRAWS = 1000
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--models", nargs="+", required=True, metavar="A+B", help="the stacks, each of models joined by +")
+    arguments.add_argument("--models", nargs="*", default=[], metavar="A+B", help="the stacks, each of models joined by +")
     arguments.add_argument("--stack", default="default", metavar="NAME", help="a YAML of configs/stacks (default: default)")
     options = arguments.parse_args()
 
     from comp.errors import ConfigError
 
     stacks = {word: word.split("+") for word in options.models}
+    then = 'name models joined by +, as in MODELS="a+b a b"'
     for word, models in stacks.items():
-        if "" in models:
-            raise ConfigError(f"MODELS: {word!r} is no stack", 'join names of models by +, as in MODELS="a+b a b"')
+        if "" in models or len(set(models)) < len(models):
+            raise ConfigError(f"MODELS: {word!r} is no stack of different models", then)
+    if len({frozenset(models) for models in stacks.values()}) < max(2, len(options.models)):
+        raise ConfigError("MODELS: there are not two stacks, or two are the same", then)
     compare(options.competition, options.stack, stacks)
 
 
@@ -63,7 +66,6 @@ def compare(competition: str, stack: str, stacks: "Mapping[str, Sequence[str]]")
     in_folds = task.folds.fold != HOLDOUT
     nested, on_test = {}, {}
     for name, each in inputs.items():
-        say(f"{name}: {', '.join(each.models)}")
         nested[name], on_test[name] = decisions(each, recipe, in_folds)
     labels, known = task.labels[in_folds], task.folds.known()[in_folds]
     groups = np.unique(np.array(task.folds.group)[in_folds], return_inverse=True)[1]

@@ -18,7 +18,7 @@ from comp.competition import Competition, load_competition, read_test_ids, read_
 from comp.embeddings import Embeddings, read_embeddings, read_network, side_by_side
 from comp.errors import PredictionError
 from comp.experiment import Experiment, MetricExperiment, OnEmbeddings, load_experiment
-from comp.files import hash_of, write_json, write_text
+from comp.files import write_json, write_text
 from comp.folds import HOLDOUT, Folds
 from comp.metrics import macro_f1
 from comp.paths import Paths
@@ -75,7 +75,7 @@ class StandsOn:
 
     Attributes:
         vectors: "train" and "test" -> (N, D) of the images of the train table, and of the test set.
-        made: model -> hash of its experiment and of where its first weights came from.
+        made: model -> its `Provenance.network`.
     """
 
     vectors: dict[str, NDArray[np.float32]]
@@ -92,7 +92,7 @@ class StandsOn:
             return None
         networks = [read_network(paths, model, fold, table.folds.fingerprint, table.data) for model in experiment.embeddings]
         joined = side_by_side(networks)
-        made = {each.provenance.model: hash_of([each.provenance.experiment, each.provenance.weights]) for each in networks}
+        made = {each.provenance.model: each.provenance.network for each in networks}
         return cls({"train": joined.of(table.ids), "test": joined.of(table.test_ids)}, made)
 
 

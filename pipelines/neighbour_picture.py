@@ -30,9 +30,11 @@ def show(task: Task, networks: Sequence[Embeddings], image_id: str, count: int) 
     no fold holds, by the mean similarity over the networks.
 
     Raises:
-        DataError: the competition has no images.
+        DataError: the competition has no images, or none of that id.
         PredictionError: the image has no embedding.
     """
+    if image_id not in {*task.folds.ids, *task.test_ids}:
+        raise DataError(f"{task.competition.name} has no image {image_id}", "give an id of its train table or its sample submission")
     if task.competition.images is None:
         raise DataError(f"competition {task.competition.name} has no images to show", "choose one with images: make neighbours COMP=...")
     place = {name: row for row, name in enumerate(task.folds.ids)}

@@ -12,7 +12,7 @@ from comp.embeddings import Embeddings, held_out_neighbours
 from comp.experiment import MetricExperiment, load_experiment
 from comp.files import atomic_write, write_text
 from comp.labels import shares
-from comp.members import Task, read_member
+from comp.members import Task, classes_of_all, read_member
 from comp.neighbour_votes import agreement, class_similarity, vote
 from comp.neighbours import Nearest, nearest
 from comp.overlap import known_share
@@ -31,16 +31,24 @@ REVIEWED = 5  # neighbours that all have to disagree
 
 
 def report(task: Task, models: list[str], networks: list[Embeddings], others: list[str]) -> None:
-    """Print how well neighbours predict, estimate the overlap, and write review, map and features."""
+    """Print how well neighbours predict, estimate the overlap, and write review, map and features.
+
+    Args:
+        models: those that embed; `networks` are theirs, of each fold, side by side.
+        others: models that stand beside them, by what they have predicted.
+    """
     experiment = load_experiment(models[0], task.competition)
     assert isinstance(experiment, MetricExperiment)
     count = experiment.votes.count
     rows, found = held_out_neighbours(networks, task.folds, count)
     name = " + ".join(models)
     say(f"neighbours of {name}: {len(rows)} images, each with its {found.places.shape[1]} nearest of other folds\n")
-    predicted: dict[str, NDArray[np.floating]] = {name: votes_of(task, rows, found, experiment)}
-    predicted |= {other: read_member(task, other).train[rows] for other in others}
-    say(precision_table(task, rows, predicted) + "\n")
+    members = [read_member(task, other) for other in others]
+    shared = classes_of_all({name: task.classes.names} | {member.name: member.classes for member in members})
+    scored = task.narrowed(shared)
+    predicted: dict[str, NDArray[np.floating]] = {name: votes_of(scored, rows, found, experiment)}
+    predicted |= {member.name: member.narrowed(shared).train[rows] for member in members}
+    say(precision_table(scored, rows, predicted) + "\n")
     say(overlap_line(task, networks, rows, found) + "\n")
 
     folder = task.paths.neighbours()

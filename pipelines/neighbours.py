@@ -4,11 +4,11 @@
     make neighbours MODELS="arcface-resnet50 densenet121"  beside what other models predict
     make neighbours MODELS=arcface-resnet50 ID=...         a picture of an image, of train or test, and its neighbours
 
-Several models that embed are averaged: by the mean of their similarities. Held-out images have neighbours in other folds alone, as the
-network sees them that was trained without their fold. The report writes, to runs/<competition>/neighbours/: review.csv, images whose
-neighbours all carry other labels, and pairs of look-alikes; map.png, the embeddings in two dimensions. And to
-oof/<competition>/<model>/features.parquet what a stack may know of each image: similarity to the nearest image of each class, agreement of
-the neighbours, similarity of the very nearest.
+Several models that embed are averaged, by the mean of their similarities, and stand beside each of them. Held-out images have
+neighbours in other folds alone, as the network sees them that was trained without their fold. The report writes, to
+runs/<competition>/neighbours/: review.csv, images whose neighbours all carry other labels, and pairs of look-alikes; map.png, the
+embeddings in two dimensions. And to oof/<competition>/<model>/features.parquet what a stack may know of each image: similarity to the
+nearest image of each class, agreement of the neighbours, similarity of the very nearest.
 """
 
 from typing import TYPE_CHECKING
@@ -32,10 +32,11 @@ def main() -> None:
     from comp.errors import ConfigError
     from pipelines.neighbour_picture import show
     from pipelines.neighbour_report import report
-    from pipelines.stack_inputs import load_task
+    from pipelines.stack_inputs import load_task, refuse_unknown
 
     task = load_task(options.competition)
-    asked = [model for model in options.models if model] or embedding_models(task)
+    asked = list(dict.fromkeys(options.models)) or embedding_models(task)
+    refuse_unknown(task, asked)
     embed = [model for model in asked if embeds(task, model)]
     if not embed:
         named = f"none of {', '.join(asked)} embeds images" if asked else f"there is no model that embeds images in {task.paths.oof()}"
@@ -44,7 +45,7 @@ def main() -> None:
     if options.id:
         show(task, networks, options.id, options.count)
     else:
-        report(task, embed, networks, [model for model in asked if model not in embed])
+        report(task, embed, networks, asked if len(embed) > 1 else [model for model in asked if model not in embed])
 
 
 def embeds(task: "Task", model: str) -> bool:

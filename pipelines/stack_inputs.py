@@ -1,5 +1,6 @@
 """What a stack is made from: the task, the models' predictions, and stacks among the models."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,10 @@ from comp.features import read_features
 from comp.members import (
     Member,
     Task,
-    classes_of,
     classes_of_all,
     is_stack,
     models_with_predictions,
+    provenance_of,
     read_member,
     refuse_mixture,
     rows_of,
@@ -26,7 +27,7 @@ from comp.members import (
     why_left_out,
 )
 from comp.nest import SubStack
-from comp.paths import Paths
+from comp.paths import Paths, configs
 from comp.predictions import data_fingerprint
 from comp.proof import Proof
 from comp.rows import Rows
@@ -167,7 +168,7 @@ def on_shared_classes(inputs: Inputs, recipes: Mapping[str, Recipe]) -> Inputs:
         PredictionError: the models share no such classes, or a recipe numbers the classes of the whole competition.
     """
     task = inputs.task
-    predicted = {each.name: classes_of(task, each.name) for each in inputs.substacks}
+    predicted = {each.name: provenance_of(task, each.name).classes for each in inputs.substacks}
     predicted |= {member.name: member.classes for member in inputs.members}
     shared = classes_of_all(predicted)
     if shared == task.classes.names:
@@ -192,9 +193,10 @@ def choose_models(task: Task, asked: list[str]) -> list[str]:
     """The models asked for, else all complete ones; says which are left out, and why.
 
     Raises:
-        PredictionError: there is no complete model of all classes.
+        PredictionError: there is no complete model of all classes, or none of a name.
     """
     if asked:
+        refuse_unknown(task, asked)
         return sorted(set(asked))
     missing = {model: why_left_out(task, model) for model in models_with_predictions(task.paths)}
     for model, reason in missing.items():
@@ -209,3 +211,13 @@ def choose_models(task: Task, asked: list[str]) -> list[str]:
         then = f"make model COMP={task.competition.name} MODEL=densenet121, or bring predictions with make import"
         raise PredictionError(f"{task.paths.oof()} holds no complete model", then)
     return complete
+
+
+def refuse_unknown(task: Task, models: Sequence[str]) -> None:
+    """Raise PredictionError if a model has neither predictions here nor a YAML by which to make them."""
+    known = {*models_with_predictions(task.paths), *configs("models")}
+    for model in models:
+        if model not in known:
+            near = difflib.get_close_matches(model, known, n=1)
+            then = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(sorted(known))}"
+            raise PredictionError(f"there is no model {model} in {task.paths.oof()}, nor in configs/models", then)

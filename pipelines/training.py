@@ -78,7 +78,11 @@ def refuse_mistakes(competition: Competition, experiment: Experiment) -> None:
         planes_of(competition, experiment)
     if isinstance(experiment, OnEmbeddings):
         for model in experiment.embeddings:
-            if not isinstance(load_experiment(model, competition), MetricExperiment):
+            try:
+                embeds = isinstance(load_experiment(model, competition), MetricExperiment)
+            except ConfigError as error:
+                raise ConfigError(f"embeddings of {experiment.model}: {error.what}", error.then) from None
+            if not embeds:
                 what = f"{experiment.model} stands on {model}, which does not embed"
                 raise ConfigError(what, "name models with `trainer: metric` as its `embeddings`")
     columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))

@@ -89,6 +89,43 @@ def test_a_model_is_made_again_when_those_it_stands_on_were(standing):
     assert "again fold 1 was made with votes.count=4, now 2" in models(standing, "again", settings="votes.count=2").stdout
 
 
+def test_no_stack_takes_a_model_whose_embeddings_are_of_an_older_network(standing):
+    assert models(standing, "near", "again").returncode == 0
+    assert models(standing, "near", settings="train.epochs=3").returncode == 0
+    refused = standing.refused(standing.call("stack", "--competition", "tiny", "--stack", "quick"))
+    what = "oof/tiny/again/fold-0.parquet stands on near, which has been trained with other settings since: "
+    assert what + "make model COMP=tiny MODEL=again; or leave it out" in refused
+    assert models(standing, "again").returncode == 0
+    assert standing.call("stack", "--competition", "tiny", "--stack", "quick").returncode == 0
+
+
+def test_a_model_is_left_out_together_with_what_was_made_from_it(standing):
+    competition = standing.root / "configs/competitions/tiny.yaml"
+    competition.write_text(competition.read_text().replace("count: 3", "count: 4"))
+    assert models(standing, "near", "nearer", "again", "both").returncode == 0
+    assert standing.call("stack", "--competition", "tiny", "--stack", "quick", "--models", "again", "nearer").returncode == 0
+    ended = standing.call("without", "--competition", "tiny", "--model", "near", "--models", "again", "both", "quick", "nearer")
+    assert ended.returncode == 0, ended.stderr
+    assert "left out with near, since they were made from it: again, both, quick" in ended.stdout
+    assert "\nwith near: again, both, near, nearer, quick\nwithout: nearer\n" in ended.stdout
+    ended = standing.call("without", "--competition", "tiny", "--model", "near", "--models", "again")
+    assert "without near and what was made from it no model is left to stack" in standing.refused(ended)
+
+
+def test_several_that_embed_stand_beside_their_mean(standing):
+    (standing.root / "configs/models/part.yaml").write_text(METRIC + "labels: [round, striped]\n")
+    assert models(standing, "near", "nearer", "both", "part").returncode == 0
+    report = ("neighbours", "--competition", "tiny", "--models", "near", "nearer", "nearer")
+    ended = standing.call(*report, "both")
+    assert ended.returncode == 0, ended.stderr
+    rows = dict(re.findall(r"^  (\w.*?)  +(\d.*)$", ended.stdout, re.MULTILINE))
+    assert list(rows) == ["near + nearer", "near", "nearer", "both"]
+    assert rows["near + nearer"] == rows["both"]
+    ended = standing.call(*report, "part")
+    assert ended.returncode == 0, ended.stderr
+    assert "neighbours of near + nearer + part: 36 images" in ended.stdout
+
+
 def test_and_when_those_started_from_other_weights_in_the_same_file(standing):
     file, start = standing.root / "first.safetensors", f"weights={standing.root / 'first.safetensors'}"
     for seed in (0, 1):
@@ -172,12 +209,19 @@ def test_embeddings_of_another_fold_are_refused(standing):
         ("fold", ("--model", "both", "--fold", "0"), "both fold 0 stands on near, and there is no"),
         ("models", ("--models", "odd"), "odd stands on tiny, which does not embed: name models with `trainer: metric`"),
         ("models", ("--models", "odd", "--set", "embeddings=[odd]"), "stands on odd, which does not embed"),
-        ("models", ("--models", "odd", "--set", "embeddings=[]"), "embeddings = [] does not fit"),
+        ("models", ("--models", "odd", "--set", "embeddings=[]"), "embeddings = [] does not fit: write a list of models that embed: [arc"),
+        ("models", ("--models", "odd", "--set", "embeddings=near"), "embeddings = 'near' does not fit: write a list of models that embed"),
+        ("models", ("--models", "odd", "--set", "embeddings=[ner]"), "embeddings of odd: there is no configs/models/ner.yaml: choose one"),
         ("models", ("--models", "again", "--set", "size=32"), "SET, laid over configs/models/again.yaml: unknown key 'size'"),
         ("rare", ("--models", "again"), "configs/models/again.yaml trains no network: name a model that does"),
         ("models", ("--models", "again", "--set", "embeddings=[near,near]"), "name each model once"),
         ("compare", ("--models", "near+tiny", "near"), "there is no oof/tiny/near/"),
-        ("compare", ("--models", "near++tiny"), "MODELS: 'near++tiny' is no stack: join names of models by +"),
+        ("compare", ("--models", "near++tiny"), "MODELS: 'near++tiny' is no stack of different models: name models joined by +, as in"),
+        ("compare", ("--models", "near", "near+near"), "MODELS: 'near+near' is no stack of different models"),
+        ("compare", ("--models", "near+tiny", "tiny+near"), "MODELS: there are not two stacks, or two are the same: name models joined"),
+        ("compare", ("--models", "near"), "MODELS: there are not two stacks"),
+        ("compare", (), "MODELS: there are not two stacks"),
+        ("compare", ("--models", "tinny", "near"), "there is no model tinny in oof/tiny, nor in configs/models: did you mean tiny?"),
     ],
 )
 def test_mistakes_are_one_line(standing, module, arguments, message):

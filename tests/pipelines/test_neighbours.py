@@ -125,9 +125,13 @@ def test_what_a_model_is_worth(embedding):
 @pytest.mark.parametrize(
     ("module", "arguments", "message"),
     [
-        ("neighbours", ("--models", "near", "--id", "nobody"), "near has no embedding of id nobody: give an id of its tables"),
+        ("neighbours", ("--models", "near", "--id", "nobody"), "tiny has no image nobody: give an id of its train table or its sample"),
+        ("neighbours", ("--models", "naer"), "there is no model naer in oof/tiny, nor in configs/models: did you mean near?"),
         ("neighbours", ("--models", "tiny"), "none of tiny embeds images: train one: make model COMP=tiny MODEL=arcface-"),
-        ("without", ("--model", "small"), "small is no complete model of tiny: train it"),
+        ("without", ("--model", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny MODEL=small"),
+        ("without", ("--model", "narr"), "there is no model narr in oof/tiny, nor in configs/models: did you mean near?"),
+        ("without", ("--model", ""), "no model is named: say which one to leave out: make without MODEL="),
+        ("without", ("--model", "near", "--models", "near"), "without near no model is left to stack: train others: make model COMP=tiny"),
     ],
 )
 def test_mistakes_are_one_line(embedding, module, arguments, message):

@@ -12,11 +12,11 @@ from comp.errors import PredictionError
 from comp.labels import LabelSpace
 from comp.members import (
     Task,
-    classes_of,
     classes_of_all,
     is_hard,
     is_stack,
     models_with_predictions,
+    provenance_of,
     read_labels_elsewhere,
     read_member,
     refuse_mixture,
@@ -170,7 +170,7 @@ def test_a_model_of_a_part_of_the_classes_joins_by_name_alone(task, tables):
     said = "oof/tables/fair predicts 2 of 4 classes: ask for it by its name in MODELS"
     assert str(why_left_out(task, "fair")).endswith(said)
     assert what_is_missing(task, "fair") is None
-    assert classes_of(task, "fair") == PART
+    assert provenance_of(task, "fair").classes == PART
     member = read_member(task, "fair")
     assert member.classes == PART
     order = [(*tables.train_ids, *tables.test_ids).index(name) for name in task.folds.ids]
