@@ -215,9 +215,9 @@ def choose_models(task: Task, asked: list[str]) -> list[str]:
 
 def refuse_unknown(task: Task, models: Sequence[str]) -> None:
     """Raise PredictionError if a model has neither predictions here nor a YAML by which to make them."""
-    known = {*models_with_predictions(task.paths), *configs("models")}
+    here, yamls = models_with_predictions(task.paths), configs("models")
     for model in models:
-        if model not in known:
-            near = difflib.get_close_matches(model, known, n=1)
-            then = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(sorted(known))}"
+        if model not in (*here, *yamls):
+            near = difflib.get_close_matches(model, [*here, *yamls], n=1)
+            then = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(here or yamls)}"
             raise PredictionError(f"there is no model {model} in {task.paths.oof()}, nor in configs/models", then)

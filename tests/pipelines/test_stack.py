@@ -122,11 +122,18 @@ def test_incomplete_models_are_left_out_saying_so_and_refused_when_asked_for(tab
 
 
 def test_missing_test_predictions_name_their_fold(tables):
-    assert "there is no oof/tables/better/fold-0.parquet: make fold-0 COMP=tables MODEL=better" in tables.project.refused(
-        tables.stack("--models", "good", "better")
-    )
+    error = tables.project.refused(tables.stack("--models", "good", "resnet18"))
+    assert "there is no oof/tables/resnet18/fold-0.parquet: make fold-0 COMP=tables MODEL=resnet18" in error
     tables.file("good", "test-1").unlink()
     assert "make fold-1 COMP=tables MODEL=good" in tables.project.refused(tables.stack("--models", "good"))
+
+
+def test_a_model_that_nobody_knows_is_answered_with_those_there_are(tables):
+    nowhere = "in oof/tables, nor in configs/models"
+    error = tables.project.refused(tables.stack("--models", "good", "other"))
+    assert f"there is no model other {nowhere}: choose one of: coin, fair, good" in error
+    error = tables.project.refused(tables.stack("--models", "goof"))
+    assert f"there is no model goof {nowhere}: did you mean good?" in error
 
 
 def test_no_models_at_all_says_how_to_get_one(tables):
