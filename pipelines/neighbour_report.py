@@ -53,7 +53,7 @@ def report(task: Task, models: list[str], networks: list[Embeddings], others: li
 
     folder = task.paths.neighbours()
     few = Nearest(found.places[:, :REVIEWED], found.similarity[:, :REVIEWED])
-    suspects = review(task.folds.ids, task.labels, task.classes.strings(task.labels), rows, few)
+    suspects = review(task.folds.ids, task.labels, task.classes.strings(task.labels), task.folds.group, rows, few)
     write_text(folder / "review.csv", suspects.to_csv(index=False))
     odd = int((suspects["why"] == "labels").sum())
     say(f"{folder / 'review.csv'}: {odd} images whose {REVIEWED} nearest all carry other labels, {len(suspects) - odd} look-alikes")

@@ -6,9 +6,10 @@
 
 Several models that embed are averaged, by the mean of their similarities, and stand beside each of them. Held-out images have
 neighbours in other folds alone, as the network sees them that was trained without their fold. The report writes, to
-runs/<competition>/neighbours/: review.csv, images whose neighbours all carry other labels, and pairs of look-alikes; map.png, the
-embeddings in two dimensions. And to oof/<competition>/<model>/features.parquet what a stack may know of each image: similarity to the
-nearest image of each class, agreement of the neighbours, similarity of the very nearest.
+runs/<competition>/neighbours/: review.csv, images whose neighbours all carry other labels, and pairs of look-alikes, and how many of
+these are of the image's own antibody (group); map.png, the embeddings in two dimensions. And to
+oof/<competition>/<model>/features.parquet what a stack may know of each image: similarity to the nearest image of each class, agreement
+of the neighbours, similarity of the very nearest.
 """
 
 from typing import TYPE_CHECKING
