@@ -146,10 +146,12 @@ def provenance_of(task: Task, model: str) -> Provenance:
 
 
 def needs(task: Task, model: str, other: str) -> bool:
-    """Whether a model was made from another one: given its embeddings, or blended from it, or from one that was."""
+    """Whether a complete model was made from another one: given its embeddings, or blended from it, or from one that was."""
+    if what_is_missing(task, model):
+        return False
     made = provenance_of(task, model)
     made_from = {*(made.stands_on or ()), *(made.recipe or {}).get("models", ())}
-    return other in made_from or any(needs(task, each, other) for each in made_from if not what_is_missing(task, each))
+    return other in made_from or any(needs(task, each, other) for each in made_from)
 
 
 def classes_of_all(predicted: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from comp.neighbours import Nearest
 
 MOST = 100  # pairs of look-alikes
-
-
 COLUMNS = ["why", "id", "labels", "similarity", "neighbours", "their labels", "of its group"]
 
 

@@ -131,6 +131,7 @@ def test_what_a_model_is_worth(embedding):
         ("without", ("--model", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny MODEL=small"),
         ("without", ("--model", "narr"), "there is no model narr in oof/tiny, nor in configs/models: did you mean near?"),
         ("without", ("--model", ""), "no model is named: say which one to leave out: make without MODEL="),
+        ("without", ("--model", "near", "--models", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny"),
         ("without", ("--model", "near", "--models", "near"), "without near no model is left to stack: train others: make model COMP=tiny"),
     ],
 )
