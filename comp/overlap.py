@@ -1,7 +1,9 @@
 """How many test images show something that training images show too, such as an antibody: estimated from how near they are.
 
 Held-out images tell how near the nearest training image is where the antibody is known, and where it is new. The test images'
-distribution is a mixture of the two; its share of known ones is what brings the mixture nearest to it.
+distribution is a mixture of the two; its share of known ones is what brings the mixture nearest to it. A known antibody that looks new,
+as in a well of which no image was trained on, counts as known only as often as among the held-out images: the share is that of test
+images which neighbours serve as they serve held-out images of known antibodies.
 """
 
 import numpy as np

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from comp.errors import CompError
 
+READER_GONE = 141  # what a shell says of a program that SIGPIPE ended
+
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with --competition; `description` is the module's docstring."""
@@ -38,8 +40,12 @@ def run(command: Callable[[], None]) -> None:
 
 
 def say(line: str) -> None:
-    """A line for the person watching, above progress bars where there are any."""
+    """A line for the person watching, above progress bars where there are any; whose reader has gone, as `head` has, ends the command."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stdout)
-    sys.stdout.flush()
+    try:
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries to write the rest once more
+        sys.exit(READER_GONE)

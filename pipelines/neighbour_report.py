@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from comp.embeddings import Embeddings, held_out_neighbours
 from comp.experiment import MetricExperiment, load_experiment
 from comp.files import atomic_write, write_text
+from comp.folds import Folds
 from comp.labels import shares
 from comp.members import Task, classes_of_all, read_member
 from comp.neighbour_votes import agreement, class_similarity, vote
@@ -118,22 +120,43 @@ def overlap_line(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.in
         estimates.append(known_share(found.similarity[own & known, 0], found.similarity[own & ~known, 0], similarity))
     share, error = np.mean([one.value for one in estimates]), np.sqrt(np.mean([one.error**2 for one in estimates]))
     return (
-        f"test images of an antibody (group) that a network was trained on: {share:.0%} +- {error:.0%} by how near they are, "
-        f"too low where they come from other plates{drawn_overlap(task)};\nheld-out images: {known.mean():.0%} (`folds: {{overlap: ...}}`)"
+        f"test images are as near to what a network was trained on as if {share:.0%} +- {error:.0%} were of known antibodies (groups);\n"
+        f"of held-out images {known.mean():.0%} are (`folds: {{overlap: ...}}`){drawn_overlap(task)}"
     )
 
 
 def drawn_overlap(task: Task) -> str:
-    """What the estimate should have been, where the images were drawn here."""
+    """What the estimate should be, where the images were drawn here: known antibodies in wells that nothing was trained on look new."""
     if task.competition.practice is None:
         return ""
     spec = parse(PracticeSpec, task.competition.practice, f"practice of competition {task.competition.name}")
-    antibody = draw_tables(spec).set_index("id")["antibody"].to_dict()
-    if {*task.folds.ids, *task.test_ids} != set(antibody):
+    drawn = draw_tables(spec).set_index("id")
+    if {*task.folds.ids, *task.test_ids} != set(drawn.index):
         return ""  # the YAML has changed since
-    of_train, of_test = (np.array([antibody[image_id] for image_id in ids]) for ids in (task.folds.ids, task.test_ids))
-    found = [np.isin(of_test, of_train[task.folds.trained_on(fold)]).mean() for fold in range(task.folds.count)]
-    return f" (as drawn: {np.mean(found):.0%})"
+    known, of_test, of_held_out = drawn_shares(drawn, task.folds, task.test_ids)
+    then = f", so that they should look like {known * of_test / of_held_out:.0%}" if of_held_out else ""
+    return (
+        f"\nas drawn: {known:.0%} of the test images are, {of_test:.0%} of these in a well that was trained on, of such held-out ones "
+        f"{of_held_out:.0%}{then}"
+    )
+
+
+def drawn_shares(drawn: pd.DataFrame, folds: Folds, test_ids: Sequence[str]) -> tuple[float, float, float]:
+    """The share of test images whose antibody a network was trained on, the mean over the folds; and the shares of these test images
+    and of such held-out images whose well it was trained on too.
+
+    Args:
+        drawn: antibody and well of each id.
+    """
+    train, test = drawn.loc[list(folds.ids)], drawn.loc[list(test_ids)]
+    known: dict[str, list[pd.DataFrame]] = {"test": [], "held out": []}
+    for fold in range(folds.count):
+        trained = train.iloc[folds.trained_on(fold)]
+        for part, images in (("test", test), ("held out", train[folds.fold == fold])):
+            some = images[images["antibody"].isin(trained["antibody"])]
+            known[part].append(some.assign(near=some["well"].isin(trained["well"])))
+    of_test, held_out = (pd.concat(parts)["near"] for parts in known.values())
+    return len(of_test) / len(test) / folds.count, float(of_test.mean()), float(held_out.mean())
 
 
 def test_similarity(task: Task, networks: Sequence[Embeddings]) -> list[NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """`make folds` keeps a hold-out, lists near-duplicates among the train and among the test images, and lives without the latter."""
 
 import shutil
+import subprocess
 
 import cv2
 import numpy as np
@@ -166,3 +167,16 @@ def test_a_hold_out_that_no_group_fits_or_that_a_given_map_has_is_refused(projec
     assert "no group is small enough for a hold-out of 0.001" in project.refused(folds(project, "--holdout", "0.001"))
     assert "leave out HOLDOUT, or FILE" in project.refused(folds(project, "--holdout", "0.1", "--file", "mine.csv"))
     assert not (project.root / "oof/tiny/folds.csv").exists()
+
+
+def test_a_reader_that_has_gone_ends_a_command_without_a_traceback(project):
+    """As in `make folds | head -1`."""
+    with subprocess.Popen(
+        project.command("folds", "--competition", "tiny"), cwd=project.root, env=project.environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as typed:  # fmt: skip
+        typed.stdout.close()
+        said = typed.stderr.read()
+    assert typed.returncode == 141
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said

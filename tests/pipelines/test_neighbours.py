@@ -11,6 +11,7 @@ from comp.embeddings import read_embeddings
 from comp.features import read_features
 from comp.folds import Folds
 from comp.predictions import read_predictions
+from pipelines.neighbour_report import drawn_shares
 
 METRIC = """
 trainer: metric
@@ -141,3 +142,16 @@ def test_mistakes_are_one_line(embedding, module, arguments, message):
 
 def test_without_any_model_that_embeds(project):
     assert "there is no model that embeds images" in project.refused(neighbours(project))
+
+
+def test_known_antibodies_as_drawn_and_how_many_of_their_wells_were_trained_on():
+    """A and B have images in both folds; the second of B's is the only one of its well, test images are of both wells and of neither."""
+    images = [("a1", "A", "1"), ("a2", "A", "1"), ("b1", "B", "2"), ("b2", "B", "3"), ("c1", "C", "4")]
+    tested = [("t1", "A", "1"), ("t2", "B", "2"), ("t3", "B", "5"), ("t4", "C", "4"), ("t5", "D", "6")]
+    drawn = pd.DataFrame([*images, *tested], columns=["id", "antibody", "well"]).set_index("id")
+    folds = Folds(tuple(name for name, *_ in images), np.array([0, 1, 0, 1, 0], np.int8), tuple("AABBC"))
+    # fold 0 is trained on a2 (well 1) and b2 (well 3), fold 1 on a1 (1), b1 (2) and c1 (4)
+    known, of_test, of_held_out = drawn_shares(drawn, folds, [name for name, *_ in tested])
+    assert known == pytest.approx((3 / 5 + 4 / 5) / 2)
+    assert of_test == pytest.approx((1 + 3) / (3 + 4))
+    assert of_held_out == pytest.approx(2 / 4)
