@@ -137,7 +137,7 @@ class Votes(Strict):
     votes with them, as much as `prior` neighbours of similarity 1.
     """
 
-    count: int = Field(10, ge=1)
+    count: int = Field(10, ge=1, le=1000)
     temperature: float = Field(0.1, gt=0)
     prior: float = Field(0.01, gt=0)
 
@@ -146,9 +146,9 @@ class MetricExperiment(TorchExperiment):
     """A timm backbone that embeds, trained by `comp.trainers.metric_trainer`; an image's neighbours among the training images predict.
 
     `embedding` is the length of the vectors, `metric` a part of `comp/metric_losses/`, the loss that pulls together what
-    is of one `identity`: of one of the fold map's "groups" (antibodies), or with the same set of "labels"; "auto" is groups where the
-    competition has a table of them, else labels. `classification` weighs `loss`, of a second head that predicts the labels; with 0 there
-    is none.
+    is of one `identity`: of one of the fold map's "groups" (antibodies), or with the same set of "labels"; "auto" becomes groups where
+    the competition has a table of them, else labels. `classification` weighs `loss`, of a second head that predicts the labels; with 0
+    there is none.
     """
 
     trainer: Literal["metric"]  # type: ignore[assignment]
@@ -245,6 +245,8 @@ def load_experiment(model: str, competition: Competition, settings: dict[str, An
         if changes:
             values = merge(values, changes)
             experiment = parse(TRAINERS[trainer], values, f"{source}, laid over {path}")
+    if isinstance(experiment, MetricExperiment) and experiment.identity == "auto":
+        experiment = experiment.model_copy(update={"identity": "groups" if competition.groups else "labels"})
     return experiment
 
 

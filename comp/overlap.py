@@ -15,21 +15,32 @@ Floats = NDArray[np.float64]
 DRAWS = 500
 
 
-def known_share(known: Floats, new: Floats, test: Floats, seed: int = 0) -> Estimate:
+def known_share(held_out: Floats, known: NDArray[np.bool_], groups: NDArray[np.int64], test: Floats, seed: int = 0) -> Estimate | None:
     """The share of known ones among the test images, 0 to 1, by the least squared distance of distribution functions.
 
     Args:
-        known, new: (A,) and (B,) similarity of held-out images, of known and of new antibodies, to the nearest image trained on.
+        held_out: (N,) similarity of held-out images to the nearest image trained on.
+        known: (N,) whether their antibody (group) was trained on; `groups` (N,) is equal for images of one.
         test: (T,) that of the test images.
 
     Returns:
-        NaN where there are none of a kind; the error is a bootstrap's over the images.
+        None where there are none of a kind, or both kinds are equally near; the error is a bootstrap's over groups and over test images.
     """
-    if not (len(known) and len(new) and len(test)):
-        return Estimate(np.nan, np.nan)
+    if not (known.any() and not known.all() and len(test)):
+        return None
+    share = _share(held_out[known], held_out[~known], test)
     generator = np.random.default_rng(seed)
-    drawn = [_share(*(generator.choice(each, len(each)) for each in (known, new, test))) for _ in range(DRAWS)]
-    return Estimate(_share(known, new, test), float(np.std(drawn)))
+    kinds = [_by_group(held_out[some], groups[some]) for some in (known, ~known)]
+    drawn = []
+    for _ in range(DRAWS):
+        of_known, of_new = (np.concatenate([each[one] for one in generator.integers(len(each), size=len(each))]) for each in kinds)
+        drawn.append(_share(of_known, of_new, generator.choice(test, len(test))))
+    return Estimate(share, float(np.nanstd(drawn))) if np.isfinite(share) else None
+
+
+def _by_group(values: Floats, groups: NDArray[np.int64]) -> list[Floats]:
+    order = np.argsort(groups, kind="stable")
+    return np.split(values[order], np.flatnonzero(np.diff(groups[order])) + 1)
 
 
 def _share(known: Floats, new: Floats, test: Floats) -> float:

@@ -1,5 +1,6 @@
 """The only place that spells a path: where every stage reads and writes, below the project's root."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +81,10 @@ class Paths:
         """The plot of the label counts, before and after rare labels were copied."""
         return self.run(model, 0).with_name("rare-labels.png")
 
-    def features(self, model: str) -> Path:
-        """What the neighbours of a model that embeds say of each image, for a stack."""
-        return self.model(model) / "features.parquet"
+    def features(self, models: Sequence[str]) -> Path:
+        """What the neighbours of one or several models that embed say of each image, for a stack."""
+        first, *others = sorted(models)
+        return self.model(first) / f"{'+'.join(['features', *others])}.parquet"
 
     def neighbours(self) -> Path:
         """Folder of the map, the images to review, and pictures of neighbours."""

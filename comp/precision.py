@@ -12,7 +12,7 @@ class PrecisionBootstrap:
     Args:
         labels: (N, C).
         groups: (N,) equal for rows drawn together.
-        draws: how many resamples, each of as many groups as there are.
+        draws: how many resamples, each of as many groups as there are; those without any positive are left out.
     """
 
     def __init__(self, labels: NDArray[np.bool_], groups: NDArray[np.int64], draws: int, seed: int) -> None:
@@ -21,7 +21,8 @@ class PrecisionBootstrap:
         count = group.max(initial=-1) + 1
         generator = np.random.default_rng(seed)
         times = np.stack([np.bincount(generator.integers(count, size=count), minlength=count) for _ in range(draws)])
-        self.weights = np.vstack([np.ones(len(group)), times[:, group]]).astype(np.float32)  # the rows as they are come first
+        scored = times[:, group] @ labels.any(axis=1) > 0
+        self.weights = np.vstack([np.ones(len(group)), times[scored][:, group]]).astype(np.float32)  # the rows as they are come first
 
     def score(self, scores: NDArray[np.floating]) -> Scored:
         """The mean over the classes with positives, which in a resample may be fewer, of the average precision of scores (N, C)."""

@@ -1,29 +1,27 @@
 """The report of `make neighbours`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from comp.embeddings import Embeddings, held_out_neighbours
-from comp.experiment import MetricExperiment, load_experiment
-from comp.files import atomic_write, write_text
+from comp.experiment import MetricExperiment
+from comp.files import write_text
 from comp.folds import Folds
 from comp.labels import shares
 from comp.members import Task, classes_of_all, read_member
-from comp.neighbour_votes import agreement, class_similarity, vote
+from comp.neighbour_votes import vote
 from comp.neighbours import Nearest, nearest
 from comp.overlap import known_share
 from comp.practice.tables import PracticeSpec, draw_tables
 from comp.precision import PrecisionBootstrap
 from comp.resampling import Scored
 from comp.review import review
-from comp.schema import parse
+from comp.schema import parse, read_yaml
 from pipelines.command import say
+from pipelines.neighbour_features import trained_on, write_features
 from pipelines.neighbour_picture import draw_map
 from pipelines.stack_table import aligned
 
@@ -39,8 +37,8 @@ def report(task: Task, models: list[str], networks: list[Embeddings], others: li
         models: those that embed; `networks` are theirs, of each fold, side by side.
         others: models that stand beside them, by what they have predicted.
     """
-    experiment = load_experiment(models[0], task.competition)
-    assert isinstance(experiment, MetricExperiment)
+    path = task.paths.experiment(models[0])
+    experiment = parse(MetricExperiment, read_yaml(path), str(path))  # as it was trained, whatever its YAML says now
     count = experiment.votes.count
     rows, found = held_out_neighbours(networks, task.folds, count)
     name = " + ".join(models)
@@ -60,8 +58,8 @@ def report(task: Task, models: list[str], networks: list[Embeddings], others: li
     odd = int((suspects["why"] == "labels").sum())
     say(f"{folder / 'review.csv'}: {odd} images whose {REVIEWED} nearest all carry other labels, {len(suspects) - odd} look-alikes")
     draw_map(task, networks[0], folder / "map.png")
-    path = task.paths.features(models[0])
-    write_features(task, networks, rows, found, count, path)
+    path = task.paths.features(models)
+    write_features(task, models, networks, rows, found, count)
     say(f"{path}: for `features: [{path}]` of a stack's YAML")
 
 
@@ -111,13 +109,15 @@ def _gain(one: Scored | None, other: Scored | None) -> str:
 def overlap_line(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.int64], found: Nearest) -> str:
     """How many test images are of groups that the train table has, estimated from how near they are."""
     known, fold = task.folds.known()[rows], task.folds.fold[rows]
-    if not (known.any() and (~known).any()):
-        return "overlap of test and train: not estimated, the folds hold images of " + ("known" if known.any() else "new") + " groups alone"
-    nearest_of_test = test_similarity(task, networks)
-    estimates = []
+    groups = np.unique(np.array(task.folds.group)[rows], return_inverse=True)[1]
+    nearest_of_test = test_similarity(task, networks) if known.any() and not known.all() else []
+    by_fold = []
     for number, similarity in enumerate(nearest_of_test):
         own = fold == number
-        estimates.append(known_share(found.similarity[own & known, 0], found.similarity[own & ~known, 0], similarity))
+        by_fold.append(known_share(found.similarity[own, 0], known[own], groups[own], similarity))
+    estimates = [each for each in by_fold if each]
+    if not estimates:
+        return "overlap of test and train: not estimated, no fold holds images of known and of new antibodies (groups)"
     share, error = np.mean([one.value for one in estimates]), np.sqrt(np.mean([one.error**2 for one in estimates]))
     return (
         f"test images are as near to what a network was trained on as if {share:.0%} +- {error:.0%} were of known antibodies (groups);\n"
@@ -134,7 +134,7 @@ def drawn_overlap(task: Task) -> str:
     if {*task.folds.ids, *task.test_ids} != set(drawn.index):
         return ""  # the YAML has changed since
     known, of_test, of_held_out = drawn_shares(drawn, task.folds, task.test_ids)
-    then = f", so that they should look like {known * of_test / of_held_out:.0%}" if of_held_out else ""
+    then = f", so that they should look like {known * of_test / of_held_out:.0%}" if of_held_out > 0 else ""
     return (
         f"\nas drawn: {known:.0%} of the test images are, {of_test:.0%} of these in a well that was trained on, of such held-out ones "
         f"{of_held_out:.0%}{then}"
@@ -166,36 +166,3 @@ def test_similarity(task: Task, networks: Sequence[Embeddings]) -> list[NDArray[
         _, names = trained_on(task, fold)
         found.append(nearest(network.of(task.test_ids), network.of(names), names, 1).similarity[:, 0])
     return found
-
-
-def write_features(task: Task, networks: Sequence[Embeddings], rows: NDArray[np.int64], found: Nearest, count: int, path: Path) -> None:
-    """What a stack may know of each image: as its own fold's network sees it; of a test image, the mean over the networks."""
-    names = [f"nearest_{column:02d}" for column in range(len(task.classes))] + ["agreement", "nearest"]
-    values = np.full((len(task.folds.ids), len(names)), np.nan)
-    of_test = np.zeros((len(task.test_ids), len(names)))
-    for fold, network in enumerate(networks):
-        trained, known = trained_on(task, fold)
-        candidates = network.of(known)
-        own = task.folds.fold[rows] == fold
-        asked = network.of(np.array(task.folds.ids)[rows[own]].tolist())
-        held_out = Nearest(found.places[own], found.similarity[own])
-        values[rows[own]] = _features(held_out, task.labels, class_similarity(asked, candidates, task.labels[trained], known))
-        asked = network.of(task.test_ids)
-        tested = nearest(asked, candidates, known, count)
-        similarity = class_similarity(asked, candidates, task.labels[trained], known)
-        of_test += _features(Nearest(trained[tested.places], tested.similarity), task.labels, similarity) / len(networks)
-    ids = [*task.folds.ids, *task.test_ids]
-    everything = np.concatenate([values, of_test]).astype(np.float32)
-    with atomic_write(path) as file:
-        pq.write_table(pa.table([ids, *everything.T], names=["id", *names]), file, compression="zstd")
-
-
-def _features(found: Nearest, labels: NDArray[np.bool_], similarity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, C + 2): similarity (n, C) to the nearest image of each class, the neighbours' agreement, similarity of the very nearest."""
-    return np.column_stack([similarity, agreement(found, labels), found.similarity[:, 0]])
-
-
-def trained_on(task: Task, fold: int) -> tuple[NDArray[np.int64], list[str]]:
-    """The rows that a fold's network was trained on, and their ids."""
-    rows = task.folds.trained_on(fold)
-    return rows, np.array(task.folds.ids)[rows].tolist()

@@ -50,26 +50,33 @@ def main() -> None:
 
 
 def embeds(task: "Task", model: str) -> bool:
-    """Whether a model has written embeddings."""
-    return any(task.paths.model(model).glob("embeddings-*.parquet"))
+    """Whether a model has written embeddings, and was not trained without since."""
+    from comp.experiment import MetricExperiment, load_experiment
+
+    written = any(task.paths.model(model).glob("embeddings-*.parquet"))
+    return written and isinstance(load_experiment(model, task.competition), MetricExperiment)
 
 
 def embedding_models(task: "Task") -> list[str]:
-    return sorted({path.parent.name for path in task.paths.oof().glob("*/embeddings-*.parquet")})
+    written = sorted({path.parent.name for path in task.paths.oof().glob("*/embeddings-*.parquet")})
+    return [model for model in written if embeds(task, model)]
 
 
 def read_networks(task: "Task", models: list[str]) -> "list[Embeddings]":
     """The embeddings of each fold's network, of several models side by side.
 
     Raises:
-        PredictionError: a file is missing or damaged, or was made with other folds or another train table.
+        PredictionError: a file is missing or damaged, or was made with other folds, another train table or other settings than the rest.
     """
     from comp.embeddings import read_network, side_by_side
+    from comp.predictions import HARDWARE, refuse_difference
 
-    def of_fold(fold: int) -> "Embeddings":
-        return side_by_side([read_network(task.paths, model, fold, task.folds.fingerprint, task.data) for model in models])
-
-    return [of_fold(fold) for fold in range(task.folds.count)]
+    folds = range(task.folds.count)
+    by_model = [[read_network(task.paths, model, fold, task.folds.fingerprint, task.data) for fold in folds] for model in models]
+    for networks in by_model:
+        for other in networks[1:]:
+            refuse_difference(networks[0].provenance, other.provenance, except_for={"fold", *HARDWARE})
+    return [side_by_side(of_fold) for of_fold in zip(*by_model, strict=True)]
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from comp.stacking import Recipe
 from comp.twins import averaged, test_duplicates
 from pipelines.command import say
 from pipelines.folds import ensure_folds
+from pipelines.neighbour_features import refuse_outdated
 
 FEWEST_FOLDS = 3  # one to judge by, one to choose by, one to fit on
 
@@ -94,6 +95,8 @@ def write_own_predictions(inputs: Inputs, proof: Proof, recipe: Recipe, name: st
 def _with_features(rows: Rows, task: Task, ids: Sequence[str], features: Sequence[Path]) -> Rows:
     if not features:
         return rows
+    for path in features:
+        refuse_outdated(task, path)
     tables = [read_features(path, ids, task.competition.columns.id) for path in features]
     return replace(rows, features=np.concatenate(tables, axis=1))
 

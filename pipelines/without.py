@@ -15,6 +15,8 @@ def main() -> None:
 
     from comp.errors import ConfigError, PredictionError
     from comp.members import needs, what_is_missing
+    from comp.paths import config
+    from comp.stacking import load_recipe
     from pipelines.compare import compare
     from pipelines.stack_inputs import choose_models, load_task, refuse_unknown
 
@@ -31,6 +33,11 @@ def main() -> None:
     if not others:
         what = f"without {options.model}{' and what was made from it' if resting else ''} no model is left to stack"
         raise PredictionError(what, f"train others: make model COMP={task.competition.name} MODEL=densenet121")
+    made_of_it = task.paths.model(options.model).resolve()
+    for features in load_recipe(config("stacks", options.stack)).features:
+        if made_of_it in features.resolve().parents:
+            what = f"configs/stacks/{options.stack}.yaml has the features {features}, made from {options.model}"
+            raise ConfigError(what, "choose a stack without them: STACK=default")
     if resting:
         say(f"left out with {options.model}, since they were made from it: {', '.join(resting)}")
     stacks = {f"with {options.model}": models, "without": others}

@@ -1,12 +1,16 @@
 """ArcFace with several centres an identity, so that odd images find one of their own (Deng et al. 2020, "Sub-center ArcFace")."""
 
 from collections.abc import Callable
+from typing import Annotated
 
+from pydantic import Field
 from pytorch_metric_learning.losses import SubCenterArcFaceLoss
 from torch import nn
 
 
-def build(margin: float = 28.6, scale: float = 30.0, centres: int = 3) -> Callable[[int, int], nn.Module]:
+def build(
+    margin: Annotated[float, Field(ge=0)] = 28.6, scale: Annotated[float, Field(gt=0)] = 30.0, centres: Annotated[int, Field(ge=1)] = 3
+) -> Callable[[int, int], nn.Module]:
     """`margin` in degrees, `scale` of the cosines, `centres` of each identity."""
     return lambda identities, size: SubCenterArcFaceLoss(
         num_classes=identities, embedding_size=size, margin=margin, scale=scale, sub_centers=centres

@@ -1,11 +1,13 @@
 """Supervised contrastive loss (Khosla et al. 2020, "Supervised contrastive learning", equation 2)."""
 
 from collections.abc import Callable
+from typing import Annotated
 
+from pydantic import Field
 from pytorch_metric_learning.losses import SupConLoss
 from torch import nn
 
 
-def build(temperature: float = 0.1) -> Callable[[int, int], nn.Module]:
+def build(temperature: Annotated[float, Field(gt=0)] = 0.1) -> Callable[[int, int], nn.Module]:
     """`temperature` divides the cosines."""
     return lambda identities, size: SupConLoss(temperature=temperature)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -25,7 +26,9 @@ class Embedder(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         features = self.features(images)
-        return normalize(self.embed(features).float()), None if self.head is None else self.head(features)
+        with torch.autocast(images.device.type, enabled=False):  # eight bits would do for no near-duplicate
+            embeddings = self.embed(features.float())
+        return normalize(embeddings), None if self.head is None else self.head(features)
 
 
 def build_embedder(experiment: MetricExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor, identities: int) -> Embedder:

@@ -25,6 +25,7 @@ from comp.trainers.torch_trainer import pick_device as pick_device
 from comp.trainers.torch_trainer import precision as precision
 
 VERSIONS = (*torch_trainer.VERSIONS, "pytorch_metric_learning")
+COLLAPSED = 1 - 1e-4  # similarity of all images, within rounding to bf16, that tells nothing apart
 
 
 def refuse(experiment: MetricExperiment, planes: int) -> None:
@@ -43,6 +44,9 @@ def train(experiment: MetricExperiment, data: FoldData, run: Run) -> Trained:
     mean, deviation = map(torch.Tensor, statistics(data.images, data.planes))
     assert data.identity is not None
     known, number = np.unique(data.identity[data.train], return_inverse=True)
+    if len(known) < 2:
+        what = f"{experiment.model}: all images that fold {run.fold} is trained on are of one thing ({experiment.identity})"
+        raise ConfigError(what, "choose what it tells apart: identity: labels, or groups, in its YAML")
     numbered = np.full(len(data.images), -1)
     numbered[data.train] = number
     model = build_embedder(experiment, run.weights, mean, deviation, torch.Tensor(data.prior()), len(known))
@@ -78,9 +82,13 @@ class Neighbours:
                 return embeddings
         rows = np.arange(len(images))
         mean = over_rows(lambda batch: self.model(batch)[0], self.experiment, self.data.planes, self.device, images, rows)
-        if not np.isfinite(mean).all():
+        with np.errstate(invalid="ignore"):
+            embeddings = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        if not np.isfinite(embeddings).all():
             raise CompError(f"{self.experiment.model}: the embeddings are not finite", 'it diverges; lower the rate: SET="train.lr=..."')
-        embeddings = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        if images is self.data.images and (embeddings @ embeddings[0]).min() > COLLAPSED:
+            what = f"{self.experiment.model}: all images have the same embedding"
+            raise CompError(what, 'the loss has collapsed; lower the rate, or take another one: SET="metric.name=arcface"')
         self.embedded.append((images, embeddings))
         return embeddings
 

@@ -123,6 +123,55 @@ def test_what_a_model_is_worth(embedding):
     assert difference == pytest.approx(with_it - without, abs=1.01e-4)
 
 
+def train(project, settings, *folds):
+    for fold in folds:
+        ended = project.call("fold", "--competition", "tiny", "--model", "near", "--fold", str(fold), "--set", settings)
+        assert ended.returncode == 0, ended.stderr
+
+
+def test_embeddings_of_networks_trained_differently_are_refused(embedding):
+    train(embedding, "embedding=4", 1)
+    error = embedding.refused(neighbours(embedding, "--models", "near"))
+    assert "predictions of near differ in experiment" in error
+
+
+def test_embeddings_of_a_model_that_no_longer_embeds_are_not_read(embedding):
+    (embedding.root / "configs/models/near.yaml").write_text((embedding.root / "configs/models/tiny.yaml").read_text())
+    assert "none of near embeds images" in embedding.refused(neighbours(embedding, "--models", "near"))
+    assert "there is no model that embeds images" in embedding.refused(neighbours(embedding))
+
+
+def test_neighbours_vote_as_they_were_told_to_when_the_model_was_trained(embedding):
+    before = neighbours(embedding, "--models", "near").stdout
+    path = embedding.root / "configs/models/near.yaml"
+    path.write_text(path.read_text().replace("count: 4", "count: 2"))
+    assert neighbours(embedding, "--models", "near").stdout == before
+
+
+def test_stacks_refuse_features_of_neighbours_that_are_out_of_date(embedding):
+    table = "oof/tiny/near/features.parquet"
+    (embedding.root / "configs/stacks/told.yaml").write_text(
+        f"blenders: [{{name: mean}}, {{name: lightgbm}}]\nthresholds: [{{name: exact}}]\nfeatures: [{table}]\n"
+    )
+    assert neighbours(embedding, "--models", "near").returncode == 0
+    arguments = ("stack", "--competition", "tiny", "--stack", "told", "--models", "near", "tiny")
+    ended = embedding.call(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    error = embedding.refused(embedding.call("without", "--competition", "tiny", "--model", "near", "--stack", "told"))
+    assert f"configs/stacks/told.yaml has the features {table}, made from near: choose a stack without them" in error
+
+    train(embedding, "train.epochs=3", 0, 1, 2)
+    again = 'make it again: make neighbours COMP=tiny MODELS="near"'
+    what = f"{table} was made from near, which has been trained with other settings since"
+    assert f"{what}: {again}" in embedding.refused(embedding.call(*arguments))
+
+    path = embedding.root / "data/tiny/train.csv"
+    path.write_text(path.read_text().replace("image-05,", "image-05,0 1 2 ").replace("0 1 2 0", "0 1 2").replace("0 1 2 1", "0 1 2"))
+    assert embedding.call("models", "--competition", "tiny", "--models", "tiny", "--workers", "1").returncode == 0
+    error = embedding.refused(embedding.call(*arguments[:5], "--models", "tiny"))
+    assert f"{table} was made with another train table than the present one: {again}" in error
+
+
 @pytest.mark.parametrize(
     ("module", "arguments", "message"),
     [

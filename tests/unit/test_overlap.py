@@ -4,13 +4,19 @@ import pytest
 from comp.overlap import known_share
 
 
+def of_drawn(known, new, test):
+    """Each held-out image of a group of its own."""
+    held_out = np.concatenate([known, new])
+    return known_share(held_out, np.arange(len(held_out)) < len(known), np.arange(len(held_out)), test)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
 def test_the_share_of_a_drawn_mixture_is_found(share):
     generator = np.random.default_rng(3)
     known, new = generator.normal(0.7, 0.15, 600), generator.normal(0.5, 0.15, 600)
     from_known = generator.random(800) < share
     test = np.where(from_known, generator.normal(0.7, 0.15, 800), generator.normal(0.5, 0.15, 800))
-    found = known_share(known, new, test)
+    found = of_drawn(known, new, test)
     assert abs(found.value - share) < max(3 * found.error, 0.02)
     assert found.error < 0.1
 
@@ -21,13 +27,28 @@ def test_the_error_is_what_fresh_draws_scatter_by():
     def once():
         known, new = generator.normal(0.7, 0.2, 100), generator.normal(0.4, 0.2, 100)
         test = np.concatenate([generator.normal(0.7, 0.2, 60), generator.normal(0.4, 0.2, 40)])
-        return known_share(known, new, test)
+        return of_drawn(known, new, test)
 
     found = [once() for _ in range(60)]
     assert np.mean([each.error for each in found]) == pytest.approx(np.std([each.value for each in found]), rel=0.4)
     assert np.mean([each.value for each in found]) == pytest.approx(0.6, abs=0.04)
 
 
-def test_without_images_of_a_kind_there_is_no_estimate():
-    assert np.isnan(known_share(np.empty(0), np.ones(3), np.ones(3)).value)
-    assert np.isnan(known_share(np.ones(3), np.ones(3), np.ones(3)).value)
+def test_images_of_one_group_say_less_than_as_many_of_different_groups():
+    generator = np.random.default_rng(5)
+    known, new, test = generator.normal(0.7, 0.2, 100), generator.normal(0.4, 0.2, 100), generator.normal(0.6, 0.2, 400)
+    alone = of_drawn(known, new, test)
+    held_out = np.concatenate([known, new]).repeat(4)
+    together = known_share(held_out, np.arange(800) < 400, np.arange(800) // 4, test)
+    assert together.value == pytest.approx(alone.value)
+    assert together.error == pytest.approx(alone.error, rel=0.2)
+    assert of_drawn(known.repeat(4), new.repeat(4), test).error < 0.8 * alone.error
+
+
+@pytest.mark.parametrize(("known", "test"), [(0, 3), (3, 3), (2, 0)])
+def test_without_images_of_a_kind_there_is_no_estimate(known, test):
+    assert known_share(np.arange(3.0), np.arange(3) < known, np.arange(3), np.ones(test)) is None
+
+
+def test_two_kinds_that_are_equally_near_give_no_estimate():
+    assert known_share(np.ones(4), np.arange(4) < 2, np.arange(4), np.ones(3)) is None

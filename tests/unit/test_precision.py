@@ -30,3 +30,13 @@ def test_a_model_does_not_differ_from_itself():
     bootstrap = PrecisionBootstrap(LABELS, GROUPS, 20, seed=0)
     gain = bootstrap.score(SCORES).over(bootstrap.score(SCORES * 2))
     assert (gain.value, gain.error) == (0, 0)
+
+
+def test_a_class_of_a_single_group_has_an_error_all_the_same():
+    """A third of the resamples hold no positive, and say nothing."""
+    labels = np.zeros((60, 2), bool)
+    labels[4:6, 0] = True
+    bootstrap = PrecisionBootstrap(labels, np.arange(60) // 2, 200, seed=0)
+    scored = bootstrap.score(GENERATOR.normal(size=(60, 2)))
+    assert 0.4 * 200 < len(scored.draws) < 0.9 * 200
+    assert np.isfinite(scored.draws).all()

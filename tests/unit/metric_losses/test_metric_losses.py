@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import normalize
 
 from comp import parts
+from comp.errors import ConfigError
 
 GENERATOR = torch.Generator().manual_seed(0)
 EMBEDDINGS = normalize(torch.randn(12, 6, generator=GENERATOR))
@@ -101,3 +102,20 @@ def test_a_batch_of_singletons_is_no_error(name):
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(free.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"name": "triplet", "positives": "all"}, "positives 'all' do not go with negatives 'semihard': make one of them hard"),
+        ({"name": "triplet", "positives": "semihard"}, "positives 'semihard' do not go with negatives 'semihard'"),
+        ({"name": "triplet", "margin": 0}, "triplet: margin = 0 does not fit"),
+        ({"name": "subcenter_arcface", "centres": 0}, "subcenter_arcface: centres = 0 does not fit"),
+        ({"name": "arcface", "scale": 0}, "arcface: scale = 0 does not fit"),
+        ({"name": "cosface", "margin": -0.1}, "cosface: margin = -0.1 does not fit"),
+        ({"name": "supcon", "temperature": 0}, "supcon: temperature = 0 does not fit"),
+    ],
+)
+def test_options_that_cannot_train_are_refused_before_any_network_is_built(spec, message):
+    with pytest.raises(ConfigError, match=message):
+        parts.build("metric_losses", spec)

@@ -107,3 +107,16 @@ def test_a_network_that_diverges_says_so(tmp_path):
 def test_what_cannot_be_trained_is_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         metric_trainer.refuse(EXPERIMENT.model_copy(update=changes), 4)
+
+
+def test_a_single_thing_cannot_be_told_apart(tmp_path):
+    with pytest.raises(ConfigError, match="tiny: all images that fold 0 is trained on are of one thing"):
+        run(tmp_path, data=replace(DATA, identity=np.zeros(96, np.int64)))
+
+
+def test_embeddings_that_have_collapsed_are_refused(tmp_path):
+    """Equal images are what a collapsed network makes of different ones."""
+    alike = replace(DATA, images=np.repeat(IMAGES[:1], 96, axis=0))
+    settings = EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=1, batch_size=8)})
+    with pytest.raises(CompError, match="tiny: all images have the same embedding: the loss has collapsed"):
+        run(tmp_path, settings, alike).embed(alike.images)
