@@ -1,7 +1,8 @@
 """Training a network whose last layer is told what models that embed say of an image: their embedding, and what its neighbours vote.
 
 No label of a held-out image is used: the embeddings are those of the same fold's networks, and only images that both were trained on vote.
-An image that is trained on has no vote on itself.
+An image that is trained on has no vote on itself; but the networks have learnt it, so that its votes are nearer to the truth than those on
+a held-out image are. Telling half of the images nothing did not help (`oof/LOG.md`).
 """
 
 from dataclasses import replace
