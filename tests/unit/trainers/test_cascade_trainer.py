@@ -14,7 +14,8 @@ from tests.unit.trainers.killed import killed_at
 
 GENERATOR = np.random.default_rng(0)
 IDENTITY = np.arange(96) % 8
-IMAGES = np.repeat(GENERATOR.integers(0, 250, (1, 32, 32, 4)), 96, axis=0).astype(np.uint8)  # which all look alike
+PATTERNS = GENERATOR.integers(0, 250, (4, 4, 4, 4)).repeat(8, axis=1).repeat(8, axis=2)
+IMAGES = PATTERNS[np.arange(96) // 8 % 4].astype(np.uint8)  # which say nothing of the labels
 LABELS = np.stack([IDENTITY % 2 == 0, IDENTITY < 3], axis=1)
 NOISY = GENERATOR.normal(size=(8, 6))[IDENTITY] + 0.2 * GENERATOR.normal(size=(96, 6))
 VECTORS = (NOISY / np.linalg.norm(NOISY, axis=1, keepdims=True)).astype(np.float32)
@@ -23,7 +24,7 @@ DATA = FoldData(IMAGES, LABELS, np.arange(64), Planes((0, 1, 2, 3)), IDS, beside
 NEW = np.arange(64, 96)
 EXPERIMENT = CascadeExperiment(
     model="tiny", trainer="cascade", backbone="test_resnet", weights="scratch", size=32, embeddings=("near",),
-    augmentation={"name": "none"}, votes=Votes(count=5), train=TorchTraining(epochs=10, batch_size=8, lr=5e-3, precision="fp32"),
+    augmentation={"name": "none"}, votes=Votes(count=5), train=TorchTraining(epochs=20, batch_size=8, lr=5e-3, precision="fp32"),
 )  # fmt: skip
 
 
