@@ -5,9 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from comp.errors import CompError
-
-READER_GONE = 141  # what a shell says of a program that SIGPIPE ended
+from comp.base.errors import CompError
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -37,15 +35,3 @@ def run(command: Callable[[], None]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(130)  # at once: a pool whose processes were killed may wait for them for ever (CPython issue 94777)
-
-
-def say(line: str) -> None:
-    """A line for the person watching, above progress bars where there are any; whose reader has gone, as `head` has, ends the command."""
-    from tqdm import tqdm
-
-    try:
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries to write the rest once more
-        sys.exit(READER_GONE)

@@ -1,9 +1,12 @@
-"""Train one fold of one model and write its predictions of the held-out fold and of the test images.
+"""Train one fold of one model, and predict its held-out fold and the test images.
 
-Writes oof/<competition>/<model>/fold-<k>.parquet, test-<k>.parquet and run-<k>.json. Interrupted, it goes on where it was;
-finished, it does nothing. Data, cache and folds are made first where they are missing.
+Writes oof/<competition>/<model>/fold-<k>.parquet, test-<k>.parquet and run-<k>.json. An interrupted fold resumes from its checkpoint;
+a complete fold is not trained again. Data, folds and image caches are made first if they are missing.
 """
 
+from comp.training.fold_job import FoldJob
+from comp.training.prepare import prepare
+from comp.training.train_fold import train_fold
 from pipelines.command import parser, run
 
 
@@ -15,12 +18,9 @@ def main() -> None:
     arguments.add_argument("--checkpoint-minutes", type=float, default=5.0, metavar="M", help="time between checkpoints (default: 5)")
     options = arguments.parse_args()
 
-    from pipelines.fold_files import Request
-    from pipelines.training import prepare, train_fold
-
-    request = Request(options.competition, options.model, options.fold, options.set, options.checkpoint_minutes)
-    prepare([request])
-    train_fold(request)
+    job = FoldJob(options.competition, options.model, options.fold, options.set, options.checkpoint_minutes)
+    prepare([job])
+    train_fold(job)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,26 @@
 
     make gallery COMP=hpa
 
-The rows lead from the rarest label to the most frequent one. Three planes are shown as red, green and blue; a fourth is added to red
+The rows lead from the rarest label to the most frequent one. Three channels are shown as red, green and blue; a fourth is added to red
 and green, as the Human Protein Atlas shows yellow.
 """
 
-from typing import TYPE_CHECKING
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from pipelines.command import parser, run, say
-
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
-    from comp.competition import Competition
-    from comp.data.planes import Planes
+from comp.base import registry
+from comp.base.errors import ConfigError, DataError
+from comp.base.files import atomic_write
+from comp.base.paths import Paths, config
+from comp.base.progress import say
+from comp.competition.competition import Competition, load_competition
+from comp.competition.data import ensure_data
+from comp.competition.tables import read_train
+from comp.images.input_channels import InputChannels
+from comp.images.pictures import colours
+from comp.images.read import read_channels, resize
+from pipelines.command import parser, run
 
 ROWS = 6
 SIZE = 256  # pixels of a tile
@@ -27,15 +32,6 @@ SEED = 0
 def main() -> None:
     options = parser(__doc__).parse_args()
 
-    import numpy as np
-
-    from comp.competition import load_competition, read_train
-    from comp.data.images import read_planes, resize
-    from comp.errors import DataError
-    from comp.files import atomic_write
-    from comp.paths import Paths
-    from pipelines.data import ensure_data
-
     competition, paths = load_competition(options.competition), Paths(options.competition)
     recipes = fitting_recipes(competition)
     ensure_data(competition, paths)
@@ -45,39 +41,33 @@ def main() -> None:
         raise DataError(f"no train image of {competition.name} has a label", "check its train table")
     files = [competition.image_files(paths, "train", ids[row]) for row in chosen]
     channels = competition.images.channels if competition.images else ()
-    images = np.stack([np.dstack([resize(plane, SIZE) for plane in read_planes(each, len(channels))]) for each in files])
+    images = np.stack([np.dstack([resize(plane, SIZE) for plane in read_channels(each, len(channels))]) for each in files])
     titles = ["\n".join(np.array(competition.classes)[labels[row]]) for row in chosen]
     with atomic_write(paths.gallery()) as file:
         picture(images, recipes, titles).savefig(file, format="png", dpi=120)
     say(f"{paths.gallery()}: {len(images)} images as {', '.join(recipes)} show{'s' * (len(recipes) == 1)} them")
 
 
-def fitting_recipes(competition: "Competition") -> "dict[str, Planes]":
+def fitting_recipes(competition: Competition) -> dict[str, InputChannels]:
     """Every recipe with its own defaults that fits the competition's channels, by name; a line says so of each that does not.
 
     Raises:
         DataError: the competition has no images.
     """
-    from comp import parts
-    from comp.errors import ConfigError, DataError
-    from comp.paths import config
-
     if competition.images is None:
         raise DataError(f"competition {competition.name} has tables and no images", "choose one with images: make gallery COMP=...")
     found = {}
-    for name in parts.names("channels"):
+    for name in registry.names("channels"):
         try:
             source = str(config("competitions", competition.name))
-            found[name] = parts.build("channels", {"name": name}).of(competition.images.channels, source)
+            found[name] = registry.build("channels", {"name": name}).of(competition.images.channels, source)
         except ConfigError as error:
             say(f"{name} is not shown: {error}")
     return found
 
 
-def rows_of_different_labels(labels: "NDArray[np.bool_]", generator: "np.random.Generator") -> list[int]:
+def rows_of_different_labels(labels: NDArray[np.bool_], generator: np.random.Generator) -> list[int]:
     """Up to `ROWS` rows of `labels` (N, C), one drawn for each of labels spread evenly from the rarest to the most frequent."""
-    import numpy as np
-
     count = labels.sum(axis=0)
     present = [column for column in np.argsort(count, kind="stable") if count[column]]
     spread = np.linspace(0, len(present) - 1, min(ROWS, len(present))).round().astype(int)
@@ -89,30 +79,14 @@ def rows_of_different_labels(labels: "NDArray[np.bool_]", generator: "np.random.
     return chosen
 
 
-def colours(planes: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """Images (N, H, W, planes) as RGB (N, H, W, 3): one plane is grey, of more than four the first four are shown."""
-    import numpy as np
-
-    *shape, count = planes.shape
-    if count == 1:
-        return np.repeat(planes, 3, axis=-1)
-    shown = np.zeros((*shape, 3), np.uint16)
-    shown[..., : min(count, 3)] = planes[..., :3]
-    if count > 3:
-        shown[..., :2] += planes[..., 3:4]
-    return np.minimum(shown, 255).astype(np.uint8)
-
-
-def picture(images: "NDArray[np.uint8]", recipes: "dict[str, Planes]", titles: list[str]) -> "Figure":
+def picture(images: NDArray[np.uint8], recipes: dict[str, InputChannels], titles: list[str]) -> Figure:
     """Images (N, H, W, C) as rows with titles, recipes as columns with their names."""
-    import numpy as np
-    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(INCHES * (len(recipes) + 1), INCHES * len(images)), layout="constrained")
     grid = figure.subplots(len(images), len(recipes), squeeze=False)
-    for column, (name, planes) in enumerate(recipes.items()):
+    for column, (name, channels) in enumerate(recipes.items()):
         grid[0, column].set_title(name)
-        for row, tile in enumerate(colours(planes.read(images, np.arange(len(images))))):
+        for row, tile in enumerate(colours(channels.read(images, np.arange(len(images))))):
             grid[row, column].imshow(tile)
             grid[row, column].set(xticks=[], yticks=[])
     for axes, title in zip(grid[:, 0], titles, strict=True):

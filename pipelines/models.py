@@ -1,10 +1,17 @@
-"""Train all folds of one or more models, side by side where there is room: a fold a core, or a fold a GPU.
+"""Train all folds of one or more models, side by side where possible: one fold on each GPU, or as many as there are cores for.
 
-Without --models, those that the competition's YAML lists. Finished folds are skipped.
+Without --models, the models in the competition's YAML are trained. Complete folds are skipped.
 """
 
 from dataclasses import replace
 
+from comp.base.errors import ConfigError
+from comp.base.paths import Paths
+from comp.competition.competition import load_competition
+from comp.folds.competition_folds import ensure_folds
+from comp.training.fold_job import FoldJob
+from comp.training.prepare import check_dependencies, prepare
+from comp.training.side_by_side import train_side_by_side
 from pipelines.command import parser, positive, run
 
 
@@ -16,24 +23,16 @@ def main() -> None:
     arguments.add_argument("--checkpoint-minutes", type=float, default=5.0, metavar="M", help="time between checkpoints (default: 5)")
     options = arguments.parse_args()
 
-    from comp.competition import load_competition
-    from comp.errors import ConfigError
-    from comp.paths import Paths
-    from pipelines.fold_files import Request
-    from pipelines.folds import ensure_folds
-    from pipelines.side_by_side import train_side_by_side
-    from pipelines.training import prepare, refuse_untrained
-
     competition = load_competition(options.competition)
     models = options.models or competition.models
     if not models:
         raise ConfigError(f"competition {competition.name} lists no models", "name one: make model MODEL=densenet121")
-    first = [Request(competition.name, model, 0, options.set, options.checkpoint_minutes) for model in models]
-    prepare(first)
+    first_folds = [FoldJob(competition.name, model, 0, options.set, options.checkpoint_minutes) for model in models]
+    prepare(first_folds)
     count = ensure_folds(competition, Paths(competition.name)).count
-    requests = [replace(request, fold=fold) for request in first for fold in range(count)]
-    refuse_untrained(requests)
-    train_side_by_side(requests, options.workers)
+    jobs = [replace(job, fold=fold) for job in first_folds for fold in range(count)]
+    check_dependencies(jobs)
+    train_side_by_side(jobs, options.workers)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A tiny competition in a folder of its own, and commands typed in it as a user would."""
+"""A tiny competition in a temporary folder, and the commands a user types in it."""
 
 import contextlib
 import importlib
@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch._dynamo  # noqa: F401  # after TensorFlow, which some tests load, it crashes
+import torch._dynamo  # noqa: F401  # it crashes if TensorFlow, which some tests load, is imported first
 
 from pipelines import command
 
@@ -25,12 +25,12 @@ title: Tiny
 data: data/tiny
 classes: [round, bright, striped]
 groups: {table: antibodies.csv, column: antibody}
-folds: {count: 3, overlap: 0.5}
+folds: {count: 3, split_groups: 0.5}
 models: [tiny, small]
 """
 TINY = """
 backbone: test_resnet
-weights: scratch
+initial_weights: scratch
 size: 32
 augmentation: {name: dihedral}
 train: {epochs: 3, batch_size: 8, lr: 3.0e-3}
@@ -39,17 +39,17 @@ train: {epochs: 3, batch_size: 8, lr: 3.0e-3}
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with configs/, in which commands run."""
+    """A folder with configs/ in which commands run."""
 
     root: Path
 
     def type(self, module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m pipelines.<module> ...`; both streams come back as text."""
+        """Run `python -m pipelines.<module> ...`; returns both streams as text."""
         typed = self.command(module, *arguments)
         return subprocess.run(typed, cwd=self.root, env=self.environment(**environment), text=True, capture_output=True, check=False)
 
     def call(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The same inside this process, which has imported what takes a new one seconds."""
+        """The same in this process, which saves the seconds that a new process needs for its imports."""
         out, err = io.StringIO(), io.StringIO()
         code: object = 0
         argv = sys.argv
@@ -70,7 +70,7 @@ class Project:
         return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **more}
 
     def refused(self, ended: subprocess.CompletedProcess[str]) -> str:
-        """The one line of a refusal; fails if the command did anything else, or left a half-written file."""
+        """The one error line of a refused command; fails if it did anything else or left a half-written file."""
         lines = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
         assert ended.returncode == 2, ended.stdout + ended.stderr
         assert "Traceback" not in ended.stderr
@@ -82,7 +82,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """36 train and 6 test images of 32 px, three classes that a small network can tell apart, six antibodies."""
+    """36 train and 6 test images of 32 px, three classes that a small network can tell apart, twelve antibodies."""
     shutil.copytree(REPOSITORY / "configs", tmp_path / "configs", ignore=shutil.ignore_patterns("local"))
     (tmp_path / "configs/competitions/tiny.yaml").write_text(COMPETITION)
     for model in ("tiny", "small"):
@@ -91,10 +91,10 @@ def project(tmp_path: Path) -> Project:
     generator = np.random.default_rng(0)
     labels = generator.random((42, 3)) < 0.4
     ids = [f"image-{number:02d}" for number in range(42)]
-    for part, names in (("train", ids[:36]), ("test", ids[36:])):
-        (data / part).mkdir(parents=True)
+    for split, names in (("train", ids[:36]), ("test", ids[36:])):
+        (data / split).mkdir(parents=True)
         for name in names:
-            write_image(data / part, name, labels[ids.index(name)], generator)
+            write_image(data / split, name, labels[ids.index(name)], generator)
     strings = [" ".join(map(str, np.flatnonzero(row))) for row in labels]
     lines = [f"{name},{string}" for name, string in zip(ids[:36], strings, strict=False)]
     (data / "train.csv").write_text("\n".join(["Id,Target", *lines]) + "\n")
@@ -112,5 +112,5 @@ def write_image(folder: Path, name: str, labels: np.ndarray, generator: np.rando
         image[..., 2] += 100
     if labels[2]:
         image[::4, :, 0] += 150
-    for channel, plane in zip(CHANNELS, np.moveaxis(image, -1, 0), strict=True):
-        assert cv2.imwrite(str(folder / f"{name}_{channel}.png"), np.ascontiguousarray(plane))
+    for channel, values in zip(CHANNELS, np.moveaxis(image, -1, 0), strict=True):
+        assert cv2.imwrite(str(folder / f"{name}_{channel}.png"), np.ascontiguousarray(values))

@@ -1,14 +1,18 @@
-"""Every YAML that is shipped loads, builds and opens with the command that runs it."""
+"""Every YAML in the repository loads, builds, and starts with the command that uses it."""
 
 import pytest
 
-from comp import parts
-from comp.competition import load_competition
-from comp.experiment import MetricExperiment, NetworkExperiment, OnEmbeddings, TorchExperiment, load_experiment
-from comp.models.backbone import refuse_unknown_backbone
+from comp.base import registry
+from comp.base.schema import parse, read_yaml
+from comp.competition.competition import load_competition
+from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.experiment import NetworkExperiment
+from comp.competition.experiments.load import load_experiment
+from comp.competition.experiments.metric_experiment import MetricExperiment
+from comp.competition.experiments.torch_experiment import TorchExperiment
+from comp.models.backbone import check_backbone
 from comp.models.keras_networks import ALL_CNN, find_application
-from comp.schema import parse, read_yaml
-from comp.stacking import Recipe
+from comp.stacking.recipe import Recipe
 from tests.conftest import REPOSITORY
 
 MODELS = sorted(path.stem for path in (REPOSITORY / "configs/models").glob("*.yaml"))
@@ -24,7 +28,7 @@ def test_the_promised_configs_are_there():
 
 
 @pytest.mark.parametrize("kind", FIRST_LINE)
-def test_every_config_opens_with_its_command(kind):
+def test_every_config_starts_with_its_command(kind):
     for path in (REPOSITORY / "configs" / kind).glob("*.yaml"):
         assert path.read_text().startswith(FIRST_LINE[kind]), path
 
@@ -34,18 +38,18 @@ def test_every_config_opens_with_its_command(kind):
 def test_every_model_fits_every_competition(model, competition):
     loaded = load_competition(competition, REPOSITORY)
     experiment = load_experiment(model, loaded, root=REPOSITORY)
-    for needed in experiment.embeddings if isinstance(experiment, OnEmbeddings) else ():
+    for needed in experiment.embeddings if isinstance(experiment, DependentExperiment) else ():
         assert isinstance(load_experiment(needed, loaded, root=REPOSITORY), MetricExperiment)
-    for kind, key in experiment.parts.items():
-        assert parts.build(kind, getattr(experiment, key))
+    for kind, key in experiment.plug_ins.items():
+        assert registry.build(kind, getattr(experiment, key))
     if not isinstance(experiment, NetworkExperiment):
         return
     if isinstance(experiment, TorchExperiment):
-        refuse_unknown_backbone(experiment)
+        check_backbone(experiment)
     elif experiment.backbone != ALL_CNN:
         assert find_application(experiment)
     if experiment.rare:
-        assert parts.build("augmentations", experiment.rare.augmentation)
+        assert registry.build("augmentations", experiment.rare.augmentation)
 
 
 def test_practice_trains_every_network_at_a_size_that_it_can_take():
@@ -60,9 +64,9 @@ def test_practice_trains_every_network_at_a_size_that_it_can_take():
 def test_every_stack_builds(path):
     recipe = parse(Recipe, read_yaml(path), str(path))
     for spec in recipe.blenders:
-        assert parts.build("blenders", spec)
+        assert registry.build("blenders", spec)
     for spec in recipe.thresholds:
-        assert parts.build("thresholds", spec)
+        assert registry.build("thresholds", spec)
 
 
 def test_practice_and_hpa_have_the_same_classes():
@@ -72,7 +76,7 @@ def test_practice_and_hpa_have_the_same_classes():
     assert set(practice.models) <= set(MODELS)
 
 
-def test_a_model_like_another_one_differs_in_what_its_file_says():
+def test_a_model_like_another_one_differs_only_in_what_its_file_says():
     hpa = load_competition("hpa", REPOSITORY)
     plain, high = (load_experiment(f"keras-densenet121{name}", hpa, root=REPOSITORY) for name in ("", "-high"))
     assert high == plain.model_copy(update={"model": "keras-densenet121-high", "size": 1024})

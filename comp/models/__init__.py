@@ -1,1 +1,1 @@
-"""Networks: images (B, C, H, W) to logits (B, classes)."""
+"""Networks, and where their initial weights come from. Their training lives in `training`."""

@@ -1,11 +1,11 @@
-"""All-CNN-C, nothing but convolutions (Springenberg et al. 2015, "Striving for simplicity: the all convolutional net", tables 1 and 2)."""
+"""All-CNN-C, only convolutions (Springenberg et al. 2015, "Striving for simplicity: the all convolutional net", tables 1 and 2)."""
 
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-# kernel, width, stride, padding; the seventh is not padded: the paper's 8 x 8 maps become 6 x 6
+# kernel, width, stride, padding; the seventh layer has no padding: the paper's 8 x 8 maps become 6 x 6
 LAYERS = ((3, 96, 1, 1), (3, 96, 1, 1), (3, 96, 2, 1), (3, 192, 1, 1), (3, 192, 1, 1), (3, 192, 2, 1), (3, 192, 1, 0), (1, 192, 1, 0))
 
 default_cfgs = generate_default_cfgs({"allcnn": {"input_size": (3, 32, 32), "first_conv": "features.1", "classifier": "classifier"}})
@@ -14,10 +14,10 @@ default_cfgs = generate_default_cfgs({"allcnn": {"input_size": (3, 32, 32), "fir
 class AllCNN(nn.Module):
     """Images (B, C, H, W) in, logits (B, classes) out; a 1 x 1 convolution to the classes comes before the mean over the maps.
 
-    The paper drops 0.2 of the input and half of what each stride leaves: `drop_rate` is the half, and the input's keeps its proportion.
-    Its table has a ReLU on the classes, too; it would keep every probability of a sigmoid at one half or more, and is left out.
-    Weights start as in He et al. 2015: without normalisation, signals would die out on the way with smaller ones. With 0 classes it ends
-    with the mean of its last maps.
+    The paper drops 0.2 of the input and half of the values after each stride. `drop_rate` is the half, and the input keeps its
+    proportion. The paper's table also has a ReLU on the classes. It is left out: after it, no sigmoid would give less than one half.
+    Weights start as in He et al. 2015; there is no normalisation, so smaller ones would let signals vanish. With 0 classes the network
+    ends with the mean of its last maps.
     """
 
     def __init__(self, num_classes: int = 10, in_chans: int = 3, drop_rate: float = 0.5) -> None:

@@ -1,6 +1,6 @@
 """The article's networks in Keras: grey values (B, H, W, C) uint8 in, probabilities (B, classes) out.
 
-Any network of `keras.applications` gets the article's head. The layer before the last, "logits", is what prediction files hold.
+Any network of `keras.applications` gets the article's head. Prediction files hold the output of the layer before the last, "logits".
 """
 
 import re
@@ -12,33 +12,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.errors import ConfigError
-from comp.experiment import KerasExperiment
-from comp.metrics import logit
-from comp.models.sources import given_file
-from comp.quiet_tensorflow import keras
+from comp.base.errors import ConfigError
+from comp.base.quiet_tensorflow import keras
+from comp.competition.experiments.keras_experiment import KerasExperiment
+from comp.metrics.logits import logit
+from comp.models.keras_initial_weights import FORMS
+from comp.models.weight_sources import given_file
 
 layers = keras.layers
 
-MAPS, HIDDEN = 128, 512  # of the article's head
-MOMENTUM = 0.9  # of running statistics, as in PyTorch: with Keras' 0.99 they lag hundreds of steps behind, which a short training lacks
+MAPS, HIDDEN = 128, 512  # widths of the article's head
+MOMENTUM = 0.9  # of running statistics, as in PyTorch; Keras' 0.99 lags hundreds of steps behind, too many for a short training
 ALL_CNN = "AllCNN"
 
 
-def build_network(experiment: KerasExperiment, source: str, planes: int, prior: NDArray[np.float64]) -> keras.Model:
-    """The experiment's network, with first weights from `source` (see `comp.models.keras_weights`).
+def build_network(experiment: KerasExperiment, source: str, channels: int, prior: NDArray[np.float64]) -> keras.Model:
+    """The experiment's network, with initial weights from `source` (see `comp.models.keras_initial_weights`).
 
-    The last biases start at the logits of `prior`, (classes,) shares of images, as those of the PyTorch networks do.
+    The last biases start at the logits of `prior`, (classes,) shares of images, as in the PyTorch networks.
 
     Raises:
-        ConfigError: there is no such network, it needs larger images, or the weights cannot be had or do not fit it.
+        ConfigError: there is no such network, it needs larger images, or its initial weights are not available or do not fit.
     """
-    images = keras.Input((experiment.size, experiment.size, planes), dtype="uint8", name="images")
+    images = keras.Input((experiment.size, experiment.size, channels), dtype="uint8", name="images")
     first = logit(prior)
     if experiment.backbone == ALL_CNN:
-        if experiment.weights != "scratch":
+        if experiment.initial_weights != "scratch":
             what = f"configs/models/{experiment.model}.yaml: there are no ImageNet weights of {ALL_CNN}"
-            raise ConfigError(what, "write weights: scratch")
+            raise ConfigError(what, "write initial_weights: scratch")
         logits = all_cnn(images, experiment.dropout, first)
     else:
         logits = head(application(experiment, source, images), experiment.dropout, first)
@@ -46,41 +47,41 @@ def build_network(experiment: KerasExperiment, source: str, planes: int, prior: 
 
 
 def application(experiment: KerasExperiment, source: str, images: keras.KerasTensor) -> keras.KerasTensor:
-    """Feature maps of a network of `keras.applications`, in its own scaling of grey values where there are three planes."""
+    """Feature maps of a network of `keras.applications`; with three input channels its own scaling of grey values is used."""
     build = find_application(experiment)
-    planes = images.shape[-1]
+    channels = images.shape[-1]
     given = {"scratch": None, f"keras {experiment.backbone}": "imagenet"}
-    weights = given[source] if source in given else str(given_file(experiment.weights, "a .h5 file without top layers, keras or scratch"))
-    if experiment.weights != "scratch" and planes != 3:
-        what = f"configs/models/{experiment.model}.yaml: ImageNet weights are for 3 planes, and channels give {planes}"
-        raise ConfigError(what, 'choose a recipe of 3, e.g. SET="channels.name=rgb", or SET="weights=scratch"')
+    weights = given[source] if source in given else str(given_file(experiment.initial_weights, FORMS))
+    if experiment.initial_weights != "scratch" and channels != 3:
+        what = f"configs/models/{experiment.model}.yaml: ImageNet weights need 3 input channels, and `channels` gives {channels}"
+        raise ConfigError(what, 'choose a recipe with 3, e.g. SET="channels.name=rgb", or SET="initial_weights=scratch"')
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # other sizes and numbers of planes than ImageNet's are fine
-            warnings.filterwarnings("error", "Skipping", UserWarning)  # Keras only warns where a file lacks some of the weights
-            backbone = build(include_top=False, weights=weights, input_shape=(experiment.size, experiment.size, planes))
-    except Exception as error:  # Keras raises that very class where a download fails
+            warnings.simplefilter("ignore", UserWarning)  # other sizes and numbers of channels than ImageNet's are fine
+            warnings.filterwarnings("error", "Skipping", UserWarning)  # Keras only warns if a file lacks some of the weights
+            backbone = build(include_top=False, weights=weights, input_shape=(experiment.size, experiment.size, channels))
+    except Exception as error:  # Keras raises the class Exception itself if a download fails
         reason = " ".join(str(error).split())[:160]
-        what = f"configs/models/{experiment.model}.yaml: {experiment.backbone} at {experiment.size} px with weights {experiment.weights!r}"
+        network = f"{experiment.backbone} at {experiment.size} px with initial weights {experiment.initial_weights!r}"
         larger = re.search(r"at least (\d+)x\1", reason)
         then = f'SET="size={larger[1]}" or more' if larger else "give a file of this network's weights without top layers, or scratch"
-        raise ConfigError(f"{what} cannot be built ({reason})", then) from None
+        raise ConfigError(f"configs/models/{experiment.model}.yaml: {network} cannot be built ({reason})", then) from None
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = MOMENTUM
     grey = keras.ops.cast(images, "float32")
     own_scaling = sys.modules[build.__module__].preprocess_input
-    if planes == 3:
+    if channels == 3:
         return backbone(own_scaling(grey))
     probe = np.full((1, 1, 1, 3), 200.0)
-    return backbone(grey if np.array_equal(own_scaling(probe.copy()), probe) else grey / 127.5 - 1)  # some networks scale inside
+    return backbone(grey if np.array_equal(own_scaling(probe.copy()), probe) else grey / 127.5 - 1)  # some networks scale inside themselves
 
 
 def find_application(experiment: KerasExperiment) -> Callable[..., Any]:
     """The function of `keras.applications` that builds the backbone.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such network.
     """
     known = [name for name, value in vars(keras.applications).items() if callable(value)]
     if experiment.backbone not in known:
@@ -91,16 +92,16 @@ def find_application(experiment: KerasExperiment) -> Callable[..., Any]:
 
 
 def head(features: keras.KerasTensor, dropout: float, biases: NDArray[np.floating]) -> keras.KerasTensor:
-    """The article's: a 1 x 1 convolution to 128 maps, then two dense layers."""
+    """The article's head: a 1 x 1 convolution to 128 maps, then two dense layers."""
     maps = layers.Conv2D(MAPS, 1, activation="relu", name="maps")(features)
     hidden = layers.Dense(HIDDEN, activation="relu", name="hidden")(layers.Dropout(dropout)(layers.Flatten(name="flat")(maps)))
     return layers.Dense(len(biases), bias_initializer=keras.initializers.Constant(biases), dtype="float32", name="logits")(hidden)
 
 
 def all_cnn(images: keras.KerasTensor, dropout: float, biases: NDArray[np.floating]) -> keras.KerasTensor:
-    """All-CNN-C of Springenberg et al. 2015, table 1: nine convolutions, two of them with stride in place of pooling, and a mean.
+    """All-CNN-C of Springenberg et al. 2015, table 1: nine convolutions, two of them with a stride instead of pooling, and a mean.
 
-    The paper drops half of what each stride leaves, and 0.2 of the input, which keeps its proportion to `dropout`.
+    The paper drops half of the values after each stride, and 0.2 of the input. `dropout` is the half, and the input keeps its proportion.
     """
     maps = layers.Dropout(0.4 * dropout)(layers.Rescaling(1 / 127.5, -1)(images))
     for filters, padding in ((96, "same"), (192, "same")):

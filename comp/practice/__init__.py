@@ -1,0 +1,1 @@
+"""The practice competition: synthetic microscope images with labels, in Kaggle's layout. No training, no scoring."""

@@ -1,4 +1,4 @@
-"""Facts the practice competition is drawn from: the 28 structures, which of them occur together, and cell lines."""
+"""Facts behind the practice competition: the 28 structures, which of them occur together, and the cell lines."""
 
 from dataclasses import dataclass, replace
 
@@ -13,8 +13,8 @@ STRUCTURES = (
 CYTOKINETIC_BRIDGE = STRUCTURES.index("Cytokinetic bridge")
 MITOTIC_SPINDLE = STRUCTURES.index("Mitotic spindle")
 
-# Label sets and how many images carry exactly that set, from the competition's train.csv (31,072 rows): the sets of 30 images
-# or more, and the seven commonest of every class. They cover 93 % of the rows.
+# Label sets and how many images have exactly that set, from the real competition's train.csv (31,072 rows): the sets of 30 images or
+# more, and the seven most frequent ones of every class. They cover 93 % of the rows.
 _COUNTED_SETS = """
     0:2414 0+25:1998 23:1653 25:1470 7:1163 4:1077 21:1058 0+2:996 5:983 2:808 0+21:769 0+7:668 3:654 6:622 11:601 0+23:572 19:522
     14:484 0+5:479 21+25:425 0+19:395 0+3:383 5+25:350 0+1:317 18:314 2+25:301 1:271 4+25:269 0+2+25:257 12:232 22:213 0+21+25:206
@@ -32,24 +32,24 @@ _COUNTED_SETS = """
 
 
 def label_sets() -> dict[tuple[int, ...], int]:
-    """Label set -> number of real images that carry it."""
+    """Label set -> number of real images with exactly that set."""
     entries = (entry.split(":") for entry in _COUNTED_SETS.split())
     return {tuple(int(label) for label in labels.split("+")): int(count) for labels, count in entries}
 
 
 @dataclass(frozen=True)
 class CellLine:
-    """How cells of one line look. Lengths in micrometres.
+    """The look of the cells of one line. Lengths are in micrometres.
 
     Attributes:
         spacing: mean distance between neighbouring nuclei.
         nucleus: mean radius of a nucleus.
-        reach: radius a cell takes when nothing is in its way.
-        aspect: length of a cell over its width.
-        alignment: 0, every cell lies in its own direction; 1, all lie in the same.
+        reach: radius of a cell without neighbours.
+        aspect: length of a cell divided by its width.
+        alignment: 0: every cell has its own direction; 1: all cells have the same.
         occupancy: share of the places of a full layer that hold a cell.
-        clumping: 0, the empty places lie anywhere; 1, cells stand in colonies.
-        raggedness: how far the outline of a cell wanders, as a share of its radius.
+        clumping: 0: the empty places are anywhere; 1: cells form colonies.
+        raggedness: variation of the outline of a cell, as a share of its radius.
         nucleoli: mean number in a nucleus.
     """
 
@@ -64,11 +64,11 @@ class CellLine:
     nucleoli: float
 
     def scaled(self, factor: float) -> "CellLine":
-        """The same cells, larger: cultures differ in age and density."""
+        """The same cells at another size, because cultures differ in age and density."""
         return replace(self, spacing=self.spacing * factor, nucleus=self.nucleus * factor, reach=self.reach * factor)
 
 
-# Drawn after what these lines look like under a 63x objective; the figures are approximate.
+# Estimated from images of these lines under a 63x objective; the numbers are approximate.
 CELL_LINES = {
     "A-431": CellLine(27, 7.6, 19, 1.25, 0.0, 0.90, 0.6, 0.08, 3.5),
     "U-2 OS": CellLine(31, 8.2, 22, 1.7, 0.2, 0.85, 0.2, 0.13, 4.0),

@@ -1,4 +1,4 @@
-"""Where cells lie and what shape they have: vector geometry in micrometres, the same for every image size."""
+"""Places and shapes of cells: vector geometry in micrometres, independent of the image size."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from comp.practice.catalogue import CellLine
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FIELD = 138.0  # side of the field of view, micrometres: 1728 pixels of 0.08 um, a 63x objective
-MARGIN = 16.0  # cells are also placed outside the field, so that its border cuts through some
-RAYS = 48  # outlines are radii along this many directions
+FIELD = 138.0  # side of the field of view in micrometres: 1728 pixels of 0.08 um, with a 63x objective
+MARGIN = 16.0  # cells are also placed outside the field, so that some lie across its border
+RAYS = 48  # number of directions in which outlines are given as radii
 ANGLES = np.arange(RAYS) * (2 * np.pi / RAYS)
 DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)])  # (2, RAYS)
-WAVES = np.arange(1, 8)  # per turn: what makes an outline irregular
+WAVES = np.arange(1, 8)  # per turn; they make outlines irregular
 HARMONICS = np.concatenate([np.sin(WAVES[:, None] * ANGLES), np.cos(WAVES[:, None] * ANGLES)])  # (14, RAYS)
 
 INTERPHASE, METAPHASE, DAUGHTER = 0, 1, 2
@@ -28,11 +28,11 @@ class Cells:
 
     Attributes:
         centres: (N, 2) x and y of the nuclei.
-        nucleus: (N, RAYS) outline of the nucleus; of the chromosomes in metaphase.
+        nucleus: (N, RAYS) outline of the nucleus; in metaphase, of the chromosomes.
         outline: (N, RAYS) outline of the cell, outside that of the nucleus.
         heading: (N,) direction of the long axis.
-        pole: (N,) direction, seen from the nucleus, in which centrosome and Golgi lie; of the spindle in metaphase.
-        state: (N,) INTERPHASE, METAPHASE or DAUGHTER (of a division not quite finished).
+        pole: (N,) direction from the nucleus to centrosome and Golgi; in metaphase, of the spindle.
+        state: (N,) INTERPHASE, METAPHASE or DAUGHTER (of an unfinished division).
         sister: (N,) the other daughter, or -1.
     """
 
@@ -48,14 +48,14 @@ class Cells:
         return len(self.centres)
 
     def points(self, cell: Ints, angle: Floats, depth: Floats) -> Floats:
-        """Points (..., 2) in polar coordinates of their cell.
+        """Points (..., 2) from polar coordinates of their cell.
 
         Args:
             cell: index of the cell.
             angle: direction from the centre of the nucleus.
             depth: -1 is the centre of the nucleus, 0 its edge, 1 the edge of the cell.
         """
-        angle = np.asarray(angle, np.float32)  # half the time of float64, and good to a nanometre
+        angle = np.asarray(angle, np.float32)  # takes half the time of float64, and is accurate to a nanometre
         ray = (angle * np.float32(RAYS / (2 * np.pi))) % RAYS
         low = ray.astype(np.int64) % RAYS
         share = ray - np.floor(ray)
@@ -80,8 +80,8 @@ def grow(line: CellLine, rng: Generator, crowding: float = 1.0, metaphases: int 
     """Cells of a line in and around one field.
 
     Args:
-        crowding: how full the well is, compared with what is usual for the line.
-        metaphases, divisions: at least so many cells are in metaphase, and so many pairs still share a bridge.
+        crowding: density of the cells, relative to the usual density of the line.
+        metaphases, divisions: minimum number of cells in metaphase, and of pairs that still share a bridge.
     """
     common = rng.uniform(0, np.pi)
     centres = _places(line, rng, crowding, common)
@@ -111,9 +111,9 @@ def grow(line: CellLine, rng: Generator, crowding: float = 1.0, metaphases: int 
 
 
 def _places(line: CellLine, rng: Generator, crowding: float, common: float) -> Floats:
-    """Centres: a jittered hexagonal layer with empty places, pushed apart until nuclei do not overlap.
+    """Centres: a jittered hexagonal layer with empty places. Centres are pushed apart until nuclei do not overlap.
 
-    Where cells are long and lie in the `common` direction, so are the meshes of the layer.
+    For long, aligned cells the layer is stretched in the `common` direction.
     """
     side = FIELD + 2 * MARGIN
     stretch = (1 + (line.aspect - 1) * line.alignment) ** 0.5
@@ -134,7 +134,7 @@ def _places(line: CellLine, rng: Generator, crowding: float, common: float) -> F
 
 
 def _rotation(angle: float) -> Floats:
-    """(2, 2): row vectors times this are turned by `angle`."""
+    """(2, 2) matrix that rotates row vectors by `angle`."""
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
@@ -148,7 +148,7 @@ def _apart(centres: Floats, distance: float) -> Floats:
 
 
 def _cell_cycle(centres: Floats, line: CellLine, rng: Generator, metaphases: int, divisions: int) -> tuple[Ints, Ints, Floats]:
-    """States and sisters; a dividing cell becomes two, and cells where the second one goes make way."""
+    """States, sisters and centres. A dividing cell becomes two; cells in the place of the second one are removed."""
     metaphases = max(metaphases, int(rng.binomial(len(centres), 0.004)))
     divisions = max(divisions, int(rng.random() < 0.08))
     inside = (np.abs(centres - FIELD / 2) < FIELD / 2 - 14).all(axis=1)
@@ -174,21 +174,21 @@ def _cell_cycle(centres: Floats, line: CellLine, rng: Generator, metaphases: int
 
 
 def _ellipse(heading: Floats, aspect: Floats) -> Floats:
-    """(N, RAYS) radii of ellipses of unit area (over pi)."""
+    """(N, RAYS) radii of ellipses with the area pi."""
     angle = ANGLES - heading[:, None]
     stretch = aspect[:, None]
     return np.asarray(1 / np.sqrt(np.cos(angle) ** 2 / stretch + np.sin(angle) ** 2 * stretch))
 
 
 def _plate(axis: Floats, radius: Floats) -> Floats:
-    """(N, RAYS) radii of the plate of chromosomes, seen from the side: long across the axis of the spindle."""
+    """(N, RAYS) radii of the metaphase plate from the side: long across the axis of the spindle."""
     angle = ANGLES - axis[:, None]
     half_length, half_width = 0.85 * radius[:, None], 0.28 * radius[:, None]
     return np.asarray(1 / np.sqrt((np.cos(angle) / half_width) ** 2 + (np.sin(angle) / half_length) ** 2))
 
 
 def _wobble(rng: Generator, count: int, size: float) -> Floats:
-    """(N, RAYS) factors around 1: a sum of waves, the short ones weaker; the first moves the nucleus off the middle."""
+    """(N, RAYS) factors around 1: a sum of waves, shorter ones weaker. The first wave moves the nucleus off the middle."""
     weight = size / WAVES**0.5 * np.where(WAVES == 1, 1.5, 1.0) / np.sqrt(2)
     return np.asarray(np.exp(rng.normal(0, 1, (count, 2 * len(WAVES))) * np.tile(weight, 2) @ HARMONICS))
 
@@ -196,8 +196,7 @@ def _wobble(rng: Generator, count: int, size: float) -> Floats:
 def _room(centres: Floats, heading: Floats, aspect: Floats) -> Floats:
     """(N, RAYS) distance along each ray to the border with the neighbours.
 
-    The border of a cell that is long in one direction lies where an ellipse around it meets the like of its neighbour: both are
-    measured in the metric of their own ellipse, which moves the border away from the middle.
+    The border lies where an ellipse around the cell meets the ellipse around its neighbour, so for long cells it is not in the middle.
     """
     reach = _ellipse(heading, aspect)
     offset = centres[None] - centres[:, None]

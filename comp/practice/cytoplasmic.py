@@ -1,4 +1,4 @@
-"""How green looks when the protein is in a vesicle or a body of the cytoplasm; rules as in `nuclear`."""
+"""The green channel of proteins in vesicles and bodies of the cytoplasm; rules as in `nuclear`."""
 
 import numpy as np
 from numpy.random import Generator
@@ -6,13 +6,13 @@ from numpy.random import Generator
 from comp.practice.cells import Floats
 from comp.practice.field import Field, Picture
 from comp.practice.stains import reticulum
-from comp.practice.strokes import beside_pole, in_cytoplasm, interphase, some, wander
+from comp.practice.strokes import in_cytoplasm, interphase, near_pole, some, wander
 
 
 def endoplasmic_reticulum(field: Field, style: Generator, rng: Generator) -> Picture:
     """The net of the yellow channel, with the envelope of the nucleus."""
     reach, envelope = style.uniform(4, 14), style.uniform(0, 0.5)
-    return reticulum(field, reach) + envelope * np.exp(-field.beside / 0.6) * field.cytoplasm
+    return reticulum(field, reach) + envelope * np.exp(-field.nucleus_distance / 0.6) * field.cytoplasm
 
 
 def golgi(field: Field, style: Generator, rng: Generator) -> Picture:
@@ -20,7 +20,7 @@ def golgi(field: Field, style: Generator, rng: Generator) -> Picture:
     ribbons, spread, deep, width = style.uniform(10, 24), style.uniform(0.25, 0.65), style.uniform(0.06, 0.18), style.uniform(0.28, 0.42)
     length, cloud = style.uniform(1.2, 3.0), style.uniform(0.1, 0.35)
     cell = some(interphase(field), ribbons, rng, least=5)
-    start = beside_pole(field, cell, rng, spread, deep)
+    start = near_pole(field, cell, rng, spread, deep)
     paths = wander(start, rng, length, 6, 0.7)
     return field.lines(paths, np.exp(rng.normal(-0.1, 0.35, len(paths))), width) + field.spots(start, cloud, 0.9)
 
@@ -33,7 +33,7 @@ def peroxisomes(field: Field, style: Generator, rng: Generator) -> Picture:
 
 
 def endosomes(field: Field, style: Generator, rng: Generator) -> Picture:
-    """Some dozens of grains of mixed size, thinning out from the nucleus; the largest are rings."""
+    """Some dozens of grains of mixed size, fewer with the distance from the nucleus; the largest are rings."""
     number, rings, haze = style.uniform(25, 55), style.uniform(0.1, 0.35), style.uniform(0.02, 0.1)
     points = in_cytoplasm(field, some(interphase(field), number, rng, least=12), rng, 0.7)
     large = rng.random(len(points)) < rings
@@ -45,7 +45,7 @@ def lysosomes(field: Field, style: Generator, rng: Generator) -> Picture:
     """Dozens of large bright grains, crowded near the nucleus on the side of the centrosome."""
     number, size, spread = style.uniform(18, 40), style.uniform(0.4, 0.6), style.uniform(0.7, 1.3)
     cell = some(interphase(field), number, rng, least=8)
-    crowd = beside_pole(field, cell, rng, spread, 0.22)
+    crowd = near_pole(field, cell, rng, spread, 0.22)
     stray = in_cytoplasm(field, some(interphase(field), number * 0.3, rng), rng, 0.8)
     bright = np.exp(rng.normal(0.2, 0.4, len(crowd)))
     return field.spots(crowd, bright, size) + field.spots(stray, 0.7, size * 0.8)
@@ -71,11 +71,11 @@ def mitochondria(field: Field, style: Generator, rng: Generator) -> Picture:
 
 
 def aggresome(field: Field, style: Generator, rng: Generator) -> Picture:
-    """One large lump beside the nucleus, in most cells."""
+    """One large lump next to the nucleus, in most cells."""
     share, size, haze = style.uniform(0.6, 0.95), style.uniform(1.1, 1.8), style.uniform(0.03, 0.12)
     cells = interphase(field)
     cells = cells[rng.random(len(cells)) < share]
-    core = beside_pole(field, cells, rng, 0.15, 0.14)
+    core = near_pole(field, cells, rng, 0.15, 0.14)
     grain = np.clip(1 + 0.3 * field.texture(1.2, rng), 0.3, None)
     lumps = field.discs(core, size * np.exp(rng.normal(0, 0.2, len(core))), 0.4)
     return 1.3 * lumps * grain * (1 - 0.9 * field.nucleus) + haze * field.cytoplasm
@@ -84,7 +84,7 @@ def aggresome(field: Field, style: Generator, rng: Generator) -> Picture:
 def cytosol(field: Field, style: Generator, rng: Generator) -> Picture:
     """The whole cytoplasm, finely grained, thin toward the border; the nucleus stays darker."""
     grain, mottle, nuclear = style.uniform(0.8, 2.0), style.uniform(0.06, 0.22), style.uniform(0.1, 0.55)
-    thick = 0.55 + 0.6 * np.exp(-field.beside / style.uniform(6, 20))
+    thick = 0.55 + 0.6 * np.exp(-field.nucleus_distance / style.uniform(6, 20))
     body = np.clip(0.75 + mottle * field.texture(grain, rng) + 0.1 * field.texture(6, rng), 0.05, None)
     return body * (thick * field.cytoplasm + nuclear * field.nucleus * (1 - 0.5 * field.nucleolus))
 

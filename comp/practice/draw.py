@@ -1,4 +1,4 @@
-"""One row of the practice tables as an image: cells, stains, protein, microscope."""
+"""Drawing one row of the practice tables: cells, stains, protein, microscope."""
 
 from dataclasses import dataclass
 
@@ -18,17 +18,17 @@ FINE = 256  # pixels; smaller images are drawn at twice their size, then average
 
 @dataclass(frozen=True)
 class Scene:
-    """What determines an image. Images that share a seed share what it stands for.
+    """The settings that determine an image. Images with the same seed of a kind have the same property.
 
     Attributes:
-        labels: numbers of the structures the protein is in.
+        labels: numbers of the structures that contain the protein.
         cell_line: a key of `CELL_LINES`.
         antibody: seed of the staining.
         well: seed of density and exposure.
         field: seed of the cells; near-duplicates share it.
         take: seed of noise, shift and the small differences between two images of the same cells.
         faint: the protein is almost invisible.
-        moved: micrometres (x, y) by which a near-duplicate is off.
+        moved: shift of a near-duplicate (x, y) in micrometres.
     """
 
     labels: tuple[int, ...]
@@ -43,7 +43,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Drawn:
-    """An image (size, size, 4), red, green, blue, yellow, and instance masks (size, size) whose numbers agree."""
+    """An image (size, size, 4), red, green, blue, yellow; masks (size, size) in which a cell and its nucleus have the same number."""
 
     image: NDArray[np.uint8]
     nuclei: NDArray[np.uint16]
@@ -51,7 +51,7 @@ class Drawn:
 
 
 def draw_field(scene: Scene, size: int) -> Drawn:
-    """Draw a scene at `size` pixels; the same scene at another size shows the same cells."""
+    """Draw a scene at `size` pixels. The same scene at another size shows the same cells."""
     layout = np.random.default_rng(scene.field)
     well = np.random.default_rng(scene.well)
     antibody = np.random.default_rng(scene.antibody)
@@ -80,7 +80,7 @@ def draw_field(scene: Scene, size: int) -> Drawn:
 
 
 def _nucleoli(cells: Cells, mean: float, rng: Generator) -> Floats:
-    """(M, 3) x, y and radius of the nucleoli."""
+    """(M, 3): x, y and radius of the nucleoli."""
     host = np.repeat(np.arange(len(cells)), np.clip(rng.poisson(mean, len(cells)), 1, 7))
     host = host[cells.state[host] == INTERPHASE]
     place = cells.points(host, rng.uniform(0, 2 * np.pi, len(host)), -1 + 0.62 * np.sqrt(rng.random(len(host))))

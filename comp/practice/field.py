@@ -1,4 +1,4 @@
-"""A field of cells on a pixel grid, and the few strokes everything in it is drawn with: spots, lines, textures."""
+"""A field of cells on a pixel grid, and the strokes that draw on it: spots, lines, discs, textures."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -26,13 +26,13 @@ def _noise_bank() -> Picture:
 
 @dataclass
 class Field:
-    """Cells, and how they fall on `pixels` x `pixels`.
+    """Cells on a grid of `pixels` x `pixels`.
 
     Attributes:
-        shift: (2,) micrometres by which the stage has moved: near-duplicates show the same cells a little aside.
+        shift: (2,) micrometres that the stage has moved; near-duplicates show the same cells at a small shift.
         nucleoli: (M, 3) x, y and radius.
-        seed: of what red or yellow and a protein in the same structure have in common.
-        averaged: so many pixels, to a side, become one of the image: strokes need to be no finer than that.
+        seed: of the structures that a reference channel and a protein share.
+        averaged: block of pixels, in each direction, that becomes one pixel of the image; strokes need not be finer.
     """
 
     cells: Cells
@@ -73,17 +73,17 @@ class Field:
 
     @cached_property
     def cytoplasm(self) -> Picture:
-        """How thick the cell is outside its nucleus: 1 near it, less toward the border; 0 elsewhere."""
+        """Thickness of the cell outside its nucleus: 1 near the nucleus, less toward the border; 0 elsewhere."""
         return np.asarray((self.cell_map > 0) & (self.nucleus_map == 0)) * (1 - 0.75 * np.exp(-self.rim / 2.0))
 
     @cached_property
     def nucleolus(self) -> Picture:
-        """1 in nucleoli: soft lumps."""
+        """1 in nucleoli, with soft edges."""
         return np.clip(1.3 * self.discs(self.nucleoli[:, :2], self.nucleoli[:, 2], 0.35), 0, 1) * self.nucleus
 
     @cached_property
     def rim(self) -> Picture:
-        """Micrometres from the border of the own cell; 0 outside cells."""
+        """Distance in micrometres to the border of the cell; 0 outside cells."""
         inside = self.cell_map
         same = np.ones(inside.shape, np.uint8)
         same[:, 1:] &= inside[:, 1:] == inside[:, :-1]
@@ -91,13 +91,13 @@ class Field:
         return self._distance(same & (inside > 0))
 
     @cached_property
-    def beside(self) -> Picture:
-        """Micrometres from the nearest nucleus; 0 inside nuclei."""
+    def nucleus_distance(self) -> Picture:
+        """Distance in micrometres to the nearest nucleus; 0 inside nuclei."""
         return self._distance((self.nucleus_map == 0).astype(np.uint8))
 
     @cached_property
     def depth(self) -> Picture:
-        """Micrometres below the surface of the nucleus; 0 outside nuclei."""
+        """Distance in micrometres to the edge of the nucleus; 0 outside nuclei."""
         return self._distance((self.nucleus_map > 0).astype(np.uint8))
 
     def _distance(self, mask: NDArray[np.uint8]) -> Picture:
@@ -110,7 +110,7 @@ class Field:
         return np.concatenate([[outside], values]).astype(np.float32)[self.cell_map]
 
     def texture(self, wavelength: float, rng: Generator) -> Picture:
-        """Noise of mean 0 and, if the pixels resolve it, variance 1; features of `wavelength` micrometres."""
+        """Noise with mean 0 and features of `wavelength` micrometres. Its variance is 1 if the pixels resolve them, else smaller."""
         bank = _noise_bank()
         step = GRAINS_PER_FEATURE / wavelength  # grid points of the bank per micrometre
         corner = rng.uniform(8 * step, len(bank) - (FIELD + 8) * step, 2) + step * self.shift
@@ -125,17 +125,17 @@ class Field:
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma * self.scale), np.float32)
 
     def splat(self, points: NDArray[np.floating], weight: NDArray[np.floating]) -> Picture:
-        """Sum of `weight` (M,) at points (M, 2), placed to half a pixel of the image, or to a tenth of a micrometre."""
+        """Sum of `weight` (M,) at points (M, 2), accurate to half a pixel of the image or to 0.1 micrometres."""
         finer = 2 if self.averaged == 1 and self.scale < 10 else 1
         size = self.pixels * finer
         x = ((points[:, 0] - self.shift[0]) * (self.scale * finer)).astype(np.int32)
         y = ((points[:, 1] - self.shift[1]) * (self.scale * finer)).astype(np.int32)
-        seen = (x >= 0) & (x < size) & (y >= 0) & (y < size)
-        grid = np.bincount((y * size + x)[seen], weight[seen], minlength=size * size).astype(np.float32).reshape(size, size)
+        inside = (x >= 0) & (x < size) & (y >= 0) & (y < size)
+        grid = np.bincount((y * size + x)[inside], weight[inside], minlength=size * size).astype(np.float32).reshape(size, size)
         return np.asarray(cv2.resize(grid, (self.pixels, self.pixels), interpolation=cv2.INTER_AREA)) * np.float32(finer**2)
 
     def spots(self, points: Floats, height: Floats | float, sigma: float) -> Picture:
-        """Gaussian spots of `height` (M,) at points (M, 2); one the pixels do not resolve is dimmer, as under a microscope."""
+        """Gaussian spots of `height` (M,) at points (M, 2). Spots that the pixels do not resolve are dimmer, as under a microscope."""
         area = 2 * np.pi * (sigma * self.scale) ** 2
         return self.soften(self.splat(points, np.broadcast_to(np.asarray(height, np.float32) * area, len(points))), sigma)
 
@@ -153,7 +153,7 @@ class Field:
         return self.soften(self.splat(dabs, np.tile(weight, steps)), sigma)
 
     def discs(self, points: Floats, radius: Floats, edge: float) -> Picture:
-        """Filled discs of height 1 with an `edge` micrometres soft."""
+        """Filled discs of height 1, with an edge blurred by `edge` micrometres."""
         canvas = np.zeros((self.pixels, self.pixels), np.uint8)
         turn = np.linspace(0, 2 * np.pi, 14, endpoint=False)
         ring = np.stack([np.cos(turn), np.sin(turn)], axis=-1)

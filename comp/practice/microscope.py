@@ -1,4 +1,4 @@
-"""From light to bytes: focus, exposure, noise, black level, eight bits."""
+"""From light to pixels: focus, exposure, noise, black level, 8 bits."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 from comp.practice.field import Field, Picture
 
-HOT_PIXELS = 3  # of the detector, in every channel; no image is entirely black
-NATIVE = 512  # pixels of the competition's images; noise is given for these
+HOT_PIXELS = 3  # of the detector, in every channel; so no image is all black
+NATIVE = 512  # size of the real competition's images in pixels, for which noise is specified
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """How one image is taken; one entry a channel (red, green, blue, yellow).
+    """The exposure of one image; tuples have one entry for each channel (red, green, blue, yellow).
 
     Attributes:
         blur: micrometres, standard deviation of the point spread.
-        gain: grey level of a picture of 1.
-        shot: variance of the noise for each grey level of signal, at `NATIVE` pixels.
+        gain: grey level of a picture with value 1.
+        shot: variance of the noise per grey level of signal, at `NATIVE` pixels.
         read: standard deviation of the noise without light, grey levels, at `NATIVE` pixels.
-        black: grey levels subtracted, so that the background is mostly 0.
-        glow: share of the light that is spread over some ten micrometres: what lies out of focus.
+        black: subtracted grey levels, so that the background is mostly 0.
+        glow: share of the light that is out of focus, and spread over about ten micrometres.
     """
 
     blur: tuple[float, ...]
@@ -35,8 +35,8 @@ class Exposure:
 
 
 def expose(field: Field, pictures: list[Picture], size: int, exposure: Exposure, rng: Generator) -> NDArray[np.uint8]:
-    """Pictures (pixels, pixels), one a channel, as an image (size, size, channels)."""
-    finer = size / NATIVE  # smaller pixels catch less light, larger ones average the noise away
+    """Pictures (pixels, pixels), one for each channel, as an image (size, size, channels)."""
+    finer = size / NATIVE  # smaller pixels catch less light; larger ones average the noise
     levels = [1.0 if protein else _bright(picture) for picture, protein in zip(pictures, (False, True, False, False), strict=True)]
     channels = []
     for picture, level, blur, gain in zip(pictures, levels, exposure.blur, exposure.gain, strict=True):
@@ -47,15 +47,15 @@ def expose(field: Field, pictures: list[Picture], size: int, exposure: Exposure,
             light = (1 - exposure.glow) * light + exposure.glow * _glow(light)
         light = light * np.float32(gain / level)
         noise = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(exposure.shot * np.maximum(light, 0) + exposure.read**2)
-        seen = light + noise * np.float32(min(finer, 1.5)) - np.float32(exposure.black)
+        recorded = light + noise * np.float32(min(finer, 1.5)) - np.float32(exposure.black)
         hot = rng.integers(0, size, (HOT_PIXELS, 2))
-        seen[hot[:, 0], hot[:, 1]] += rng.uniform(6, 40, HOT_PIXELS).astype(np.float32) * np.float32(min(finer, 1.0) ** 0.5)
-        channels.append(np.clip(np.rint(seen), 0, 255).astype(np.uint8))
+        recorded[hot[:, 0], hot[:, 1]] += rng.uniform(6, 40, HOT_PIXELS).astype(np.float32) * np.float32(min(finer, 1.0) ** 0.5)
+        channels.append(np.clip(np.rint(recorded), 0, 255).astype(np.uint8))
     return np.dstack(channels)
 
 
 def _bright(picture: Picture) -> float:
-    """What the exposure of a reference channel is set by: nearly the brightest part of the picture."""
+    """The level that sets the exposure of a reference channel: a high quantile of the picture."""
     return max(float(np.quantile(picture[::4, ::4], 0.985)), 0.1)
 
 
@@ -65,11 +65,11 @@ def _glow(light: Picture) -> Picture:
 
 
 def plan(well: Generator, own: Generator, faint: bool, intensity: float) -> Exposure:
-    """An exposure: settings of the well, a little of its own in every image.
+    """An exposure: settings of the well, with small variations of the image.
 
     Args:
         faint: the protein is almost invisible.
-        intensity: grey level the antibody's staining reaches.
+        intensity: grey level of the staining by the antibody.
     """
     red, blue, yellow = (float(np.clip(mean * np.exp(well.normal(0, 0.4)), 30, 260)) for mean in (140, 150, 125))
     protein = well.uniform(5, 10) if faint else intensity * np.exp(well.normal(0, 0.15))

@@ -1,7 +1,7 @@
-"""How green looks when the protein is in the nucleus: one rule a structure.
+"""The green channel of proteins in the nucleus: one rule for each structure.
 
-A rule takes the field, `style` (the same for all images of an antibody) and `rng` (the image's own), and returns a picture in
-which a well visible structure is about 1.
+A rule takes the field, `style` (random numbers of the antibody, the same for all its images) and `rng` (those of the image). It returns a
+picture in which a clearly visible structure is about 1.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The green channel: one rule for each of the 28 structures, mixed as the labels say."""
+"""The green channel: one rule for each of the 28 structures, combined by the labels."""
 
 from collections.abc import Callable, Sequence
 
@@ -43,12 +43,12 @@ RULES: dict[str, Rule] = {
     "Rods & rings": cytoplasmic.rods_and_rings,
 }
 
-# Spread over a whole compartment: beside another structure they are drawn weaker, or they would bury it.
+# These fill a whole compartment. Together with another structure they are drawn weaker, otherwise they would hide it.
 DIFFUSE = {STRUCTURES.index(name) for name in ("Nucleoplasm", "Cytosol")}
 
 
 def green(field: Field, labels: Sequence[int], antibody: int, rng: Generator) -> Picture:
-    """The protein. `antibody` seeds all that its images have in common: weights, spread between cells, the rules' parameters."""
+    """The protein. `antibody` seeds what its images have in common: brightness of the structures and parameters of the rules."""
     style = np.random.default_rng(antibody)
     spread, unspecific = style.uniform(0.08, 0.45), float(np.clip(0.06 * np.exp(style.normal(0, 0.8)), 0.01, 0.3))
     standing_out = style.uniform(0.03, 0.25) if style.random() < 0.2 else 0.0
@@ -61,6 +61,6 @@ def green(field: Field, labels: Sequence[int], antibody: int, rng: Generator) ->
     level = np.exp(rng.normal(0, spread, len(field.cells))) * np.where(rng.random(len(field.cells)) < standing_out, 3.0, 1.0)
     picture = picture * field.per_cell(level, outside=1.0)
     dividing = field.cells.state != INTERPHASE
-    if dividing.any():  # no compartments then: the protein is everywhere
+    if dividing.any():  # dividing cells have no compartments: the protein is everywhere
         picture = picture + field.per_cell(dividing * rng.uniform(0.1, 0.35)) * (1 - 0.6 * field.nucleus)
     return np.asarray(picture, np.float32)

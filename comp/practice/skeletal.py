@@ -1,11 +1,11 @@
-"""How green looks when the protein is in filaments, in what grows from them, or at the border of the cell; rules as in `nuclear`."""
+"""The green channel of proteins in the cytoskeleton or at the border of the cell; rules as in `nuclear`."""
 
 import numpy as np
 from numpy.random import Generator
 
-from comp.practice.cells import Floats, Ints
+from comp.practice.cells import METAPHASE, Floats, Ints
 from comp.practice.field import Field, Picture
-from comp.practice.strokes import beside_pole, bridge_ends, bridges, fibres, interphase, microtubules, some, spindles, wander
+from comp.practice.strokes import bridge_ends, bridges, fibres, interphase, microtubules, near_pole, some, spindles, wander
 
 
 def intermediate_filaments(field: Field, style: Generator, rng: Generator) -> Picture:
@@ -14,7 +14,7 @@ def intermediate_filaments(field: Field, style: Generator, rng: Generator) -> Pi
     cells = interphase(field)
     cage = fibres(field, some(cells, number, rng, least=6), rng, (0.02, 0.35), (-0.1, 0.4), curl)
     bright = 0.4 * np.exp(rng.normal(0, 0.5, len(cage)))
-    knot = wander(beside_pole(field, some(cells, number * 0.6, rng), rng, 0.6, 0.2), rng, 7.0, 8, 0.45)
+    knot = wander(near_pole(field, some(cells, number * 0.6, rng), rng, 0.6, 0.2), rng, 7.0, 8, 0.45)
     return field.lines(cage, bright, width) + field.lines(knot, 0.22, width)
 
 
@@ -57,7 +57,7 @@ def microtubule_ends(field: Field, style: Generator, rng: Generator) -> Picture:
 
 
 def cytokinetic_bridge(field: Field, style: Generator, rng: Generator) -> Picture:
-    """The bridge between two daughter cells, brightest in or beside its middle."""
+    """The bridge between two daughter cells, brightest in or near its middle."""
     midbody, flank, haze = style.uniform(0.5, 1.6), style.uniform(0.5, 1.2), style.uniform(0.03, 0.12)
     one, two = bridge_ends(field)
     middle = field.lines(np.stack([one * 0.57 + two * 0.43, one * 0.43 + two * 0.57], axis=1), midbody, 0.55)
@@ -65,9 +65,9 @@ def cytokinetic_bridge(field: Field, style: Generator, rng: Generator) -> Pictur
 
 
 def mitotic_spindle(field: Field, style: Generator, rng: Generator) -> Picture:
-    """Fibres and poles of the spindle in cells in metaphase; little elsewhere."""
+    """Fibres and poles of the spindle, in cells in metaphase."""
     poles, haze = style.uniform(0.3, 1.2), style.uniform(0.03, 0.12)
-    cell = np.flatnonzero(field.cells.state == 1)
+    cell = np.flatnonzero(field.cells.state == METAPHASE)
     reach = field.cells.outline[cell].mean(axis=1, keepdims=True) * 0.6
     axis = np.stack([np.cos(field.cells.pole[cell]), np.sin(field.cells.pole[cell])], axis=-1)
     ends = np.concatenate([field.cells.centres[cell] + axis * reach, field.cells.centres[cell] - axis * reach])
@@ -75,27 +75,27 @@ def mitotic_spindle(field: Field, style: Generator, rng: Generator) -> Picture:
 
 
 def organizing_center(field: Field, style: Generator, rng: Generator) -> Picture:
-    """A hazy patch beside the nucleus from which short filaments fan out."""
+    """A hazy patch next to the nucleus with short filaments that fan out."""
     size, fan, haze = style.uniform(0.9, 1.5), style.uniform(6, 16), style.uniform(0.02, 0.1)
     cells = interphase(field)
-    core = beside_pole(field, cells, rng, 0.05, 0.04)
+    core = near_pole(field, cells, rng, 0.05, 0.04)
     rays = wander(core[some(np.arange(len(cells)), fan, rng)], rng, style.uniform(2.5, 5), 5, 0.25)
     return field.spots(core, 0.9, size) + field.lines(rays, 0.35, 0.25) + haze * field.cytoplasm
 
 
 def centrosome(field: Field, style: Generator, rng: Generator) -> Picture:
-    """One or two sharp dots beside the nucleus; at the poles of a spindle."""
-    size, twin, haze = style.uniform(0.32, 0.5), style.uniform(0.4, 0.95), style.uniform(0.02, 0.1)
+    """One or two sharp dots next to the nucleus."""
+    size, second_share, haze = style.uniform(0.32, 0.5), style.uniform(0.4, 0.95), style.uniform(0.02, 0.1)
     cells = interphase(field)
-    first = beside_pole(field, cells, rng, 0.05, 0.04)
+    first = near_pole(field, cells, rng, 0.05, 0.04)
     turn = rng.uniform(0, 2 * np.pi, len(cells))
     second = first + np.stack([np.cos(turn), np.sin(turn)], axis=-1) * rng.uniform(0.8, 1.8, (len(cells), 1))
-    points = np.concatenate([first, second[rng.random(len(cells)) < twin]])
+    points = np.concatenate([first, second[rng.random(len(cells)) < second_share]])
     return field.spots(points, 1.7, size) + haze * (field.cell_map > 0)
 
 
 def plasma_membrane(field: Field, style: Generator, rng: Generator) -> Picture:
-    """The border of the cell as an uneven line, ruffles inside it, and the rest of the surface as a grained haze."""
+    """The border of the cell as an uneven line, with ruffles inside it and a grained haze over the cell."""
     ruffle, haze, uneven, width = style.uniform(0.3, 1.0), style.uniform(0.08, 0.35), style.uniform(0.3, 0.8), style.uniform(0.25, 0.45)
     line = field.lines(_closed(field, interphase(field)), 0.7, width) * np.clip(1 + uneven * field.texture(5.0, rng), 0.1, None)
     folds = np.clip(field.texture(2.4, rng) - 0.3, 0, 1.5) * np.exp(-field.rim / 2.5) * ruffle
@@ -104,7 +104,7 @@ def plasma_membrane(field: Field, style: Generator, rng: Generator) -> Picture:
 
 
 def cell_junctions(field: Field, style: Generator, rng: Generator) -> Picture:
-    """Broken lines where two cells touch, nothing where a cell borders on emptiness."""
+    """Broken lines where two cells touch; nothing at free borders."""
     gaps, haze = style.uniform(-0.9, 0.0), style.uniform(0.02, 0.1)
     pixel_reach = max(1, round(0.9 * field.scale))
     shared = np.zeros((field.pixels, field.pixels), np.float32)

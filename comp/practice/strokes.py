@@ -1,9 +1,9 @@
-"""Random points and paths inside cells: what puncta and filaments are made of."""
+"""Random points and paths inside cells, from which puncta and filaments are drawn."""
 
 import numpy as np
 from numpy.random import Generator
 
-from comp.practice.cells import INTERPHASE, Floats, Ints
+from comp.practice.cells import INTERPHASE, METAPHASE, Floats, Ints
 from comp.practice.field import Field, Picture
 
 
@@ -13,7 +13,7 @@ def interphase(field: Field) -> Ints:
 
 
 def some(cells: Ints, mean: float, rng: Generator, least: int = 0) -> Ints:
-    """Each cell repeated as often as it has of something: a Poisson number, at least `least`."""
+    """Each cell repeated a Poisson number of times, at least `least`."""
     return np.repeat(cells, np.maximum(rng.poisson(mean, len(cells)), least))
 
 
@@ -21,24 +21,24 @@ def in_cytoplasm(field: Field, cell: Ints, rng: Generator, outward: float = 1.0)
     """One point (M, 2) in the cytoplasm of each of `cell` (M,).
 
     Args:
-        outward: below 1 near the nucleus, 1 even along the radius, above 1 near the border of the cell.
+        outward: 1 is uniform along the radius, less is nearer to the nucleus, more is nearer to the border of the cell.
     """
     depth = 0.04 + 0.92 * rng.random(len(cell)) ** (1 / outward)
     angle = _angles_by_reach(field, cell, rng)
     return field.cells.points(cell, angle, depth)
 
 
-def beside_pole(field: Field, cell: Ints, rng: Generator, spread: float, deep: float) -> Floats:
-    """Points (M, 2) near the nucleus on the side of the centrosome; `spread` in radians, `deep` as depth."""
+def near_pole(field: Field, cell: Ints, rng: Generator, spread: float, deep: float) -> Floats:
+    """Points (M, 2) near the nucleus on the side of the centrosome; `spread` in radians, `deep` in units of depth."""
     angle = field.cells.pole[cell] + rng.normal(0, spread, len(cell))
     return field.cells.points(cell, angle, np.clip(0.06 + np.abs(rng.normal(0, deep, len(cell))), 0.02, 0.95))
 
 
-def in_nucleus(field: Field, cell: Ints, rng: Generator, avoid_nucleoli: bool = True) -> Floats:
-    """Points (M', 2) in the nuclei of `cell` (M,); those that fall into a nucleolus are left out."""
+def in_nucleus(field: Field, cell: Ints, rng: Generator) -> Floats:
+    """Points (M', 2) in the nuclei of `cell` (M,), without those inside a nucleolus."""
     depth = -1 + 0.9 * np.sqrt(rng.random(len(cell)))
     points = field.cells.points(cell, rng.uniform(0, 2 * np.pi, len(cell)), depth)
-    if not (avoid_nucleoli and len(field.nucleoli) and len(points)):
+    if not (len(field.nucleoli) and len(points)):
         return points
     apart = np.sqrt(((points[:, None] - field.nucleoli[None, :, :2]) ** 2).sum(axis=-1))
     return np.asarray(points[(apart > field.nucleoli[:, 2] + 0.2).all(axis=1)])
@@ -50,8 +50,9 @@ def fibres(
     """Smooth paths (F, steps, 2), one in each of `cell` (F,), from near the nucleus outward or around it.
 
     Args:
-        start: range of the depth (0 nucleus, 1 border) they begin at.
-        length: range of the depth they cover; the angle changes by about `curl` radians on the way.
+        start: range of the depth at their start (0 nucleus, 1 border).
+        length: range of the depth they cover.
+        curl: about how much the angle changes along a path, in radians.
     """
     count = len(cell)
     along = np.linspace(0, 1, steps)
@@ -71,9 +72,9 @@ def wander(points: Floats, rng: Generator, length: float, steps: int, curl: floa
 
 
 def microtubules(field: Field) -> Picture:
-    """Fine filaments from near the nucleus to the border, some around the nucleus; spindles and bridges in dividing cells.
+    """Fine filaments from the nucleus to the border and around the nucleus; spindles and bridges in dividing cells.
 
-    The same filaments each time for one field, so that a protein on them lies where red does.
+    A field always has the same filaments, so a protein on them lies on the red channel.
     """
     rng = np.random.default_rng([field.seed, 14])
     cells = interphase(field)
@@ -82,13 +83,13 @@ def microtubules(field: Field) -> Picture:
     around = fibres(field, np.repeat(cells, (share * 0.5).astype(int)), rng, (0.05, 0.9), (-0.3, 0.3), 1.6, steps=7)
     tubes = np.concatenate([outward, around])
     sharp = field.lines(tubes, 0.5 * np.exp(rng.normal(0, 0.45, len(tubes))), 0.2)
-    below = field.soften(sharp, 1.3) * field.cytoplasm  # the layers under and over the one in focus
+    below = field.soften(sharp, 1.3) * field.cytoplasm  # the layers below and above the focus
     return sharp + 1.1 * below + spindles(field, rng) + bridges(field, rng)
 
 
 def spindles(field: Field, rng: Generator, height: float = 0.2) -> Picture:
     """Two poles and the fibres between them, in cells in metaphase."""
-    cells = np.repeat(np.flatnonzero(field.cells.state == 1), 44)
+    cells = np.repeat(np.flatnonzero(field.cells.state == METAPHASE), 44)
     axis = field.cells.pole[cells]
     reach = field.cells.outline[cells].mean(axis=1) * 0.62
     along = np.linspace(-1, 1, 9)
@@ -100,7 +101,7 @@ def spindles(field: Field, rng: Generator, height: float = 0.2) -> Picture:
 
 
 def bridge_ends(field: Field) -> tuple[Floats, Floats]:
-    """The two ends (B, 2), near the edges of the two nuclei, of the bridge of each pair of daughters."""
+    """The two ends (B, 2) of the bridge of each pair of daughters, near the edges of their nuclei."""
     first = np.flatnonzero(field.cells.sister > np.arange(len(field.cells)))
     second = field.cells.sister[first]
     one, two = field.cells.centres[first], field.cells.centres[second]
@@ -124,7 +125,7 @@ def bridges(field: Field, rng: Generator, height: float = 0.5) -> Picture:
 
 
 def _angles_by_reach(field: Field, cell: Ints, rng: Generator) -> Floats:
-    """Directions, likelier where a cell reaches far, so that filaments and puncta fill its area evenly."""
+    """Random directions, more likely where the cell reaches far, so that filaments and puncta fill its area evenly."""
     trial = rng.uniform(0, 2 * np.pi, (2, len(cell)))
     ray = (trial * (field.cells.outline.shape[1] / (2 * np.pi))).astype(int) % field.cells.outline.shape[1]
     room = field.cells.outline[cell, ray] - field.cells.nucleus[cell, ray]

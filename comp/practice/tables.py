@@ -1,4 +1,4 @@
-"""Who is in the practice competition: which image has which labels, antibody, well, cell line and part. No images."""
+"""The tables of the practice competition: labels, antibody, well, cell line and usage of every image."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -10,28 +10,28 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from comp.errors import ConfigError
+from comp.base.errors import ConfigError
+from comp.base.schema import Strict
 from comp.practice.catalogue import CELL_LINES, STRUCTURES, label_sets
-from comp.schema import Strict
 
-Part = Literal["train", "public", "private", "unshifted"]
+Usage = Literal["train", "public", "private", "unshifted"]
 LabelSet = tuple[int, ...]
 
 
 class PracticeSpec(Strict):
-    """What determines the practice competition, byte for byte.
+    """The settings that determine the practice competition, byte for byte.
 
     Attributes:
-        train, test, unshifted: numbers of images; `test` has another label distribution than train, `unshifted` the same.
+        train, test, unshifted: numbers of images. `test` has another label distribution than train, `unshifted` has the same.
         size: pixels of a side.
         images_per_antibody: mean in train.
-        groups_per_class: antibodies in train that every class has at least.
+        groups_per_class: minimum number of antibodies of each class in train.
         shared_antibodies: share of the images of test and of unshifted whose antibody occurs in train.
-        wrong_labels: share of the images, in every part, whose published labels differ from what is drawn.
-        near_duplicates: share of the images, in every part, that show the same cells as another image of the part.
+        wrong_labels: share of the images, each in train, test and unshifted, with published labels that differ from what is drawn.
+        near_duplicates: share of the images, each in train, test and unshifted, that show the same cells as another one of them.
         faint: share of the wells in which the protein is almost invisible.
-        shift: how far the test's label distribution is from train's: standard deviation of the log of each class's factor.
-        public: share of the test that the public score is taken on; on Kaggle it was 29 %.
+        shift: difference between the label distributions of test and train: standard deviation of the log of the factor of each class.
+        public: share of the test images for the public score; on Kaggle it was 29 %.
     """
 
     train: int = Field(700, ge=1)
@@ -64,9 +64,9 @@ class _Well:
 
 
 def draw_tables(spec: PracticeSpec) -> pd.DataFrame:
-    """One row an image, ordered by id.
+    """One row for each image, ordered by id.
 
-    Columns: id, part, antibody, well, cell_line, labels (tuple: what is drawn), target (string: what is published), faint,
+    Columns: id, usage, antibody, well, cell_line, labels (tuple: what is drawn), target (string: what is published), faint,
     duplicate_of (an id or ""), moved_x and moved_y (micrometres), and the seeds antibody_seed, well_seed, field_seed, take_seed.
 
     Raises:
@@ -76,7 +76,7 @@ def draw_tables(spec: PracticeSpec) -> pd.DataFrame:
 
 
 class _Draw:
-    """The state of one drawing: a generator, and the numbers that antibodies and wells get in turn."""
+    """A random generator, and the next numbers of antibodies and wells."""
 
     def __init__(self, spec: PracticeSpec) -> None:
         self.spec = spec
@@ -94,10 +94,10 @@ class _Draw:
         protected = _rare(known, 2 * spec.groups_per_class)
         factors = np.exp(rng.normal(0, spec.shift, len(STRUCTURES)))
         tilt = np.array([np.exp(np.log(factors[list(known[donor].labels)]).mean()) for donor in donors])
-        test = self._sealed("private", spec.test, known, donors, tilt)
+        test = self._hidden("private", spec.test, known, donors, tilt)
         for image in rng.permutation(len(test))[: round(spec.public * spec.test)]:
-            test[image]["part"] = "public"
-        unshifted = self._sealed("unshifted", spec.unshifted, known, donors, np.ones(len(donors)))
+            test[image]["usage"] = "public"
+        unshifted = self._hidden("unshifted", spec.unshifted, known, donors, np.ones(len(donors)))
 
         frequency = np.bincount([label for image in train for label in image["labels"]], minlength=len(STRUCTURES)) / spec.train
         for images in (train, test, unshifted):
@@ -109,15 +109,15 @@ class _Draw:
         self.antibodies += 1
         return _Antibody(self.antibodies - 1, labels)
 
-    def _image(self, part: Part, antibody: _Antibody, same_well: float) -> dict[str, Any]:
-        """A row; with probability `same_well` it lies in a well that the antibody already has."""
+    def _image(self, usage: Usage, antibody: _Antibody, same_well: float) -> dict[str, Any]:
+        """A row. With probability `same_well` it is in a well that the antibody already has, else in a new one."""
         if not antibody.wells or self.rng.random() >= same_well:
             antibody.wells.append(_Well(self.wells, str(self.rng.choice(list(CELL_LINES))), bool(self.rng.random() < self.spec.faint)))
             self.wells += 1
         well = antibody.wells[int(self.rng.integers(len(antibody.wells)))]
         return {
             "id": str(uuid.UUID(bytes=self.rng.bytes(16), version=4)),
-            "part": part,
+            "usage": usage,
             "antibody": antibody.name,
             "well": well.name,
             "cell_line": well.cell_line,
@@ -127,12 +127,16 @@ class _Draw:
             "take_seed": int(self.rng.integers(2**62)),
         }
 
-    def _sealed(
-        self, part: Part, count: int, known: list[_Antibody], donors: NDArray[np.int64], weights: NDArray[np.float64]
+    def _hidden(
+        self, usage: Usage, count: int, known: list[_Antibody], donors: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> list[dict[str, Any]]:
-        """Rows whose label sets follow those of the train rows `donors`, weighted; some are of the donor, some of a new antibody.
+        """Rows with hidden labels. Each takes its label set from a train row; its antibody is the one of that row, or a new one.
 
-        Drawn at even steps along the train rows ordered by their rarest class, so that no rare class is missed by chance.
+        Train rows are chosen by systematic sampling in the order of their rarest class, so that no rare class is missed by chance.
+
+        Args:
+            donors: the antibody of each train row, as a number in `known`.
+            weights: of the train rows in the sampling.
         """
         frequency = np.bincount([label for antibody in known for label in antibody.labels], minlength=len(STRUCTURES))
         rarest = np.array([min(antibody.labels, key=lambda label: (frequency[label], label)) for antibody in known])
@@ -151,12 +155,12 @@ class _Draw:
             shared = debt >= (stop - start) / 2
             antibody = known[chosen[start]] if shared else self._antibody(known[chosen[start]].labels)
             debt -= (stop - start) if shared else 0
-            images += [self._image(part, antibody, 0.65) for _ in range(start, stop)]
+            images += [self._image(usage, antibody, 0.65) for _ in range(start, stop)]
             start = stop
         return images
 
     def _finish(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Names instead of numbers, seeds, and the order of the ids."""
+        """Replace numbers by names, add the seeds, and sort by id."""
         rng = self.rng
         antibody = rng.permutation(max(10_000, self.antibodies))
         well = rng.permutation(max(96 * 100, self.wells))
@@ -165,13 +169,13 @@ class _Draw:
             table[f"{column}_seed"] = seeds[column][table[column]]
         table["antibody"] = [f"AB{antibody[number]:05d}" for number in table["antibody"]]
         table["well"] = [f"{well[n] // 96 + 1}_{'ABCDEFGH'[well[n] % 96 // 12]}{well[n] % 12 + 1}" for n in table["well"]]
-        columns = ["id", "part", "antibody", "well", "cell_line", "labels", "target", "faint", "duplicate_of", "moved_x", "moved_y"]
+        columns = ["id", "usage", "antibody", "well", "cell_line", "labels", "target", "faint", "duplicate_of", "moved_x", "moved_y"]
         columns += ["antibody_seed", "well_seed", "field_seed", "take_seed"]
         return table[columns].sort_values("id", ignore_index=True)
 
 
 def _train_label_sets(spec: PracticeSpec, rng: Generator) -> list[LabelSet]:
-    """One label set an antibody of train: drawn as often as in the real competition, then rare classes filled up.
+    """The label set of each antibody in train, as frequent as in the real competition; then rare classes are filled up.
 
     Raises:
         ConfigError: `train` is too small for `groups_per_class`.
@@ -205,7 +209,7 @@ def _rare(antibodies: list[_Antibody], fewer_than: int) -> set[int]:
 
 
 def _duplicate(images: list[dict[str, Any]], share: float, rng: Generator) -> None:
-    """Turn images into near-duplicates of an earlier image of the same antibody: same well and cells, moved a little."""
+    """Turn a share of the images into near-duplicates of an earlier image of the same antibody: same well and cells, shifted a little."""
     first: dict[int, dict[str, Any]] = {}
     later = []
     for image in images:
@@ -214,15 +218,15 @@ def _duplicate(images: list[dict[str, Any]], share: float, rng: Generator) -> No
             later.append(image)
     for index in rng.permutation(len(later))[: round(share * len(images))]:
         original = first[later[index]["antibody"]]
-        seen = {column: original[column] for column in ("well", "cell_line", "faint", "field_seed")}
+        same = {column: original[column] for column in ("well", "cell_line", "faint", "field_seed")}
         x, y = rng.normal(0, 2.0, 2)
-        later[index].update(seen, duplicate_of=original["id"], moved_x=float(x), moved_y=float(y))
+        later[index].update(same, duplicate_of=original["id"], moved_x=float(x), moved_y=float(y))
 
 
 def _publish(images: list[dict[str, Any]], wrong: float, frequency: NDArray[np.float64], protected: set[int], rng: Generator) -> None:
-    """Write `target`: the labels, for some images with one missing, one too many, or one for another.
+    """Write `target`, the published labels. In a share of the images one label is missing, added or replaced.
 
-    Labels in `protected` are never taken away: few antibodies carry them, and every fold needs one.
+    Labels in `protected` are never removed: few antibodies have them, and every fold needs one.
     """
     mistaken = set(rng.permutation(len(images))[: round(wrong * len(images))].tolist())
     for index, image in enumerate(images):

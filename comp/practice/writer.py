@@ -1,4 +1,4 @@
-"""The practice competition as files, in Kaggle's layout; whole at the end, resumed after an interruption."""
+"""Writing the practice competition in Kaggle's layout. An interrupted writer resumes."""
 
 import json
 import os
@@ -11,49 +11,57 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from comp.errors import DataError
-from comp.files import hash_file, hash_of, lock, write_json, write_text
+from comp.base.errors import DataError
+from comp.base.files import hash_file, hash_of, write_json, write_text
+from comp.base.locks import lock
+from comp.base.processes import follow_parent, worker_pool
+from comp.base.progress import track
 from comp.practice.draw import Scene, draw_field
 from comp.practice.tables import PracticeSpec, draw_tables
-from comp.progress import track
-from comp.workers import follow_parent, worker_pool
 
 CHANNELS = ("red", "green", "blue", "yellow")
 STARTED, COMPLETE = "drawing.json", "complete.json"
-FOLDERS = ("train", "test", "masks", "sealed")
+FOLDERS = ("train", "test", "masks", "hidden")
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 TABLES = ("train.csv", "sample_submission.csv", "antibodies.csv")
 
 
 def write(folder: Path, spec: PracticeSpec, workers: int) -> None:
-    """Draw the competition of `spec` into `folder`, unless it lies there already.
+    """Draw the competition of `spec` into `folder`, unless it is there already. Waits if another process is drawing it.
 
     Files: {train,test}/<id>_<channel>.png, masks/<id>_{nuclei,cells}.png (uint16 instance numbers), train.csv,
-    sample_submission.csv, antibodies.csv (train only) and sealed/labels.csv (Id, Target, Part), which only scoring may read.
-    `complete.json` is written last. What another spec or another version of the drawing code left is drawn anew.
+    sample_submission.csv, antibodies.csv (train only) and hidden/labels.csv (Id, Target, Usage), which only scoring may read.
+    `complete.json` is written last. Images of another spec or of another version of the drawing code are replaced.
 
     Raises:
-        CompError: the folder holds files that were not drawn here, or another process is drawing it.
+        DataError: the folder holds files that were not drawn here.
     """
     made_by = {"spec": spec.model_dump(), "code": _code()}
     table = draw_tables(spec)
-    pictures = [path for row in table.to_dict("records") for path in _paths(folder, row)]
-    if _reads(folder / COMPLETE) == hash_of(made_by) and all(path.is_file() for path in [*pictures, *(folder / name for name in TABLES)]):
+    if _is_complete(folder, made_by, table):
         return
     with lock(folder.with_name(f".{folder.name}.lock"), "drawing the practice competition"):
+        if _is_complete(folder, made_by, table):  # another process has drawn it meanwhile
+            return
         _prepare(folder, made_by)
         rows = [row for row in table.to_dict("records") if not all(_whole(path) for path in _paths(folder, row))]
         for _ in track(_drawn(folder, rows, spec.size, workers), label="drawing practice images", total=len(rows), unit="image"):
             pass
         _write_tables(folder, table)
-        os.sync()  # once for all images: flushing each would take longer than drawing it
+        os.sync()  # once for all images: to flush each one takes longer than to draw it
         write_json(folder / COMPLETE, {"hash": hash_of(made_by), **made_by})
         (folder / STARTED).unlink()
 
 
 def _code() -> str:
-    """Hash of the drawing code: pictures of an older version are not mixed with those of a newer one."""
+    """Hash of the drawing code, so that images of different versions are not mixed."""
     return hash_of({path.name: hash_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))})
+
+
+def _is_complete(folder: Path, made_by: dict[Any, Any], table: pd.DataFrame) -> bool:
+    images = [path for row in table.to_dict("records") for path in _paths(folder, row)]
+    tables = [folder / name for name in TABLES]
+    return _reads(folder / COMPLETE) == hash_of(made_by) and all(path.is_file() for path in [*images, *tables])
 
 
 def _reads(stamp: Path) -> str | None:
@@ -61,7 +69,7 @@ def _reads(stamp: Path) -> str | None:
 
 
 def _prepare(folder: Path, made_by: dict[Any, Any]) -> None:
-    """Leave in `folder` only what this same drawing has begun."""
+    """Keep only images of the same spec and code in `folder`, and mark it as started."""
     folder.mkdir(parents=True, exist_ok=True)
     stamps = [_reads(folder / STARTED), _reads(folder / COMPLETE)]
     if stamps == [None, None] and any(folder.iterdir()):
@@ -78,19 +86,19 @@ def _prepare(folder: Path, made_by: dict[Any, Any]) -> None:
 
 
 def _paths(folder: Path, row: dict[Any, Any]) -> list[Path]:
-    """Four channels, nuclei, cells."""
-    part = "train" if row["part"] == "train" else "test"
-    channels = [folder / part / f"{row['id']}_{channel}.png" for channel in CHANNELS]
+    """The files of an image: four channels, nuclei, cells."""
+    split = "train" if row["usage"] == "train" else "test"
+    channels = [folder / split / f"{row['id']}_{channel}.png" for channel in CHANNELS]
     return [*channels, folder / "masks" / f"{row['id']}_nuclei.png", folder / "masks" / f"{row['id']}_cells.png"]
 
 
 def _whole(path: Path) -> bool:
-    """Whether a PNG was written to its end; one that an interruption cut off is drawn again."""
+    """Whether a PNG was written to its end. An interruption may have cut it off."""
     return path.is_file() and path.read_bytes().endswith(PNG_END)
 
 
 def _drawn(folder: Path, rows: list[dict[Any, Any]], size: int, workers: int) -> Iterator[None]:
-    """Draw every row; yields as they are finished."""
+    """Draw all rows; yields after each one."""
     jobs = [(folder, row, size) for row in rows]
     if workers <= 1:
         threads = cv2.getNumThreads()
@@ -118,7 +126,7 @@ def _draw(job: tuple[Path, dict[Any, Any], int]) -> None:
 
 
 def scene(row: dict[Any, Any]) -> Scene:
-    """What a row of `draw_tables` says about its image."""
+    """The scene that a row of `draw_tables` describes."""
     return Scene(
         labels=tuple(row["labels"]),
         cell_line=row["cell_line"],
@@ -132,9 +140,9 @@ def scene(row: dict[Any, Any]) -> Scene:
 
 
 def _write_tables(folder: Path, table: pd.DataFrame) -> None:
-    table = table.rename(columns={"id": "Id", "target": "Target", "part": "Part"})
-    train, sealed = table[table["Part"] == "train"], table[table["Part"] != "train"]
+    table = table.rename(columns={"id": "Id", "target": "Target", "usage": "Usage"})
+    train, hidden = table[table["Usage"] == "train"], table[table["Usage"] != "train"]
     write_text(folder / "train.csv", train[["Id", "Target"]].to_csv(index=False))
     write_text(folder / "antibodies.csv", train[["Id", "antibody", "well"]].to_csv(index=False))
-    write_text(folder / "sample_submission.csv", sealed[["Id"]].assign(Predicted="0").to_csv(index=False))
-    write_text(folder / "sealed" / "labels.csv", sealed[["Id", "Target", "Part"]].to_csv(index=False))
+    write_text(folder / "sample_submission.csv", hidden[["Id"]].assign(Predicted="0").to_csv(index=False))
+    write_text(folder / "hidden" / "labels.csv", hidden[["Id", "Target", "Usage"]].to_csv(index=False))

@@ -1,4 +1,4 @@
-"""A competition without images and the prediction files of three drawn models, for the tests of `make stack`."""
+"""A competition without images and the prediction files of three synthetic models, for the tests of `make stack`."""
 
 import io
 import subprocess
@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comp.folds import assign
-from comp.labels import LabelSpace
-from comp.predictions import Predictions, Provenance, data_fingerprint, read_predictions
+from comp.competition.competition import FoldPlan
+from comp.competition.labels import LabelSpace
+from comp.folds.assignment import assign_folds
+from comp.predictions.prediction_file import Predictions, read_predictions
+from comp.predictions.provenance import Provenance, data_fingerprint
 from pipelines import stack
 from pipelines.command import run
 
@@ -22,9 +24,9 @@ TRAIN, TEST = 200, 40
 
 
 class Tables:
-    """A competition without images, its fold map, and prediction files of three drawn models.
+    """A competition without images, its fold map, and prediction files of three synthetic models.
 
-    `shifted` is the share of the test images that are "round"; `apart` the deviation of what each fold's network sees by itself.
+    `shifted` is the share of the test images that are "round"; `apart` the standard deviation of each fold's own error in the logits.
     """
 
     def __init__(self, project, holdout=0.0, *, train=TRAIN, test=TEST, shifted=0.3, apart=0.0):
@@ -43,7 +45,8 @@ class Tables:
         pd.DataFrame({"Id": self.test_ids, "Predicted": "0"}).to_csv(data / "sample_submission.csv", index=False)
         groups = [f"A{number // 4}" for number in range(train)]
         labels = self.truth[:train]
-        self.folds = assign(self.train_ids, labels, count=4, groups=groups, components=self.train_ids, overlap=0.5, holdout=holdout)
+        plan = FoldPlan(count=4, split_groups=0.5, holdout=holdout)
+        self.folds = assign_folds(self.train_ids, labels, plan, groups=groups, components=self.train_ids)
         self.folds.write(self.root / "oof/tables/folds.csv")
         self.logits = {}
         for model, skill in SKILL.items():
@@ -87,7 +90,7 @@ class Tables:
         Predictions(found.ids[1:], found.fold[1:], found.logits[1:], found.provenance).write(self.file(model, name))
 
     def stack(self, *more):
-        """Type the command, without the price of another Python."""
+        """Run the command in this process, which is faster than another Python."""
         code = 0
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
             patch.chdir(self.root)

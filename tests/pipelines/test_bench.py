@@ -1,4 +1,4 @@
-"""`python -m pipelines.bench`: the pairing against durations that are known, and both sides of each comparison against each other."""
+"""`make bench`: paired measurements against known durations, and the two sides of each comparison against each other."""
 
 import itertools
 import os
@@ -12,27 +12,27 @@ import pandas as pd
 import pytest
 import torch
 
-from comp.cuts import best_thresholds
-from comp.data.planes import Planes
-from comp.data.torch_data import epoch_of
-from comp.experiment import TorchExperiment, TorchTraining
-from comp.labels import LabelSpace
-from comp.metrics import macro_f1
-from comp.trainers.fold import FoldData, Run
-from comp.trainers.torch_trainer import train
-from pipelines.benchmarks import folds, keras, thresholds
-from pipelines.benchmarks.bare import BareLoop, batches_in_memory
-from pipelines.benchmarks.decoding import DecodedImages, loader
-from pipelines.benchmarks.inputs import drawn_images, filled, label_table, repeated
-from pipelines.benchmarks.memory import anonymous_memory
-from pipelines.benchmarks.paired import Ratio, alternate, timed
-from pipelines.benchmarks.results import Result, at_least, at_most, table
-from pipelines.benchmarks.training import Plan, one_process
+from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
+from comp.competition.labels import LabelSpace
+from comp.images.input_channels import InputChannels
+from comp.images.torch_batches import epoch_of
+from comp.metrics.f1_search import best_thresholds
+from comp.metrics.macro_f1 import macro_f1
+from comp.training.torch_trainer import train
+from comp.training.trainer import FoldData, Run
+from tests.benchmarks import folds, keras, thresholds
+from tests.benchmarks.bare import BareLoop, batches_in_memory
+from tests.benchmarks.decoding import DecodedImages, loader
+from tests.benchmarks.inputs import filled, label_table, repeated, synthetic_images
+from tests.benchmarks.memory import anonymous_memory
+from tests.benchmarks.paired import Ratio, alternate, timed
+from tests.benchmarks.results import Result, at_least, at_most, table
+from tests.benchmarks.training import Plan, one_process
 
 ROOT = Path(__file__).parents[2]
 ROWS = 48
 EXPERIMENT = TorchExperiment(
-    model="tiny", backbone="test_resnet", weights="scratch", size=32, train=TorchTraining(epochs=1, batch_size=16, precision="fp32")
+    model="tiny", backbone="test_resnet", initial_weights="scratch", size=32, train=TorchTraining(epochs=1, batch_size=16, precision="fp32")
 )  # fmt: skip
 
 
@@ -44,10 +44,10 @@ def _one_thread():
 @pytest.fixture(scope="module")
 def data() -> FoldData:
     images = np.random.default_rng(0).integers(0, 256, (ROWS, 32, 32, 4), dtype=np.uint8)
-    return FoldData(images, label_table(ROWS), np.arange(ROWS), Planes((0, 1, 2, 3)))
+    return FoldData(images, label_table(ROWS), np.arange(ROWS), InputChannels((0, 1, 2, 3)))
 
 
-def test_what_slows_the_whole_machine_leaves_the_ratio_alone():
+def test_a_slowdown_of_the_whole_machine_does_not_change_the_ratio():
     slowdown = itertools.count(1.0, 0.5)  # twenty times slower at the end than at the start
 
     def round_of(seconds: float) -> Callable[[], float]:
@@ -62,7 +62,7 @@ def test_what_slows_the_whole_machine_leaves_the_ratio_alone():
     assert (ratio.median, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
 
 
-def test_every_side_stands_in_every_place_of_a_round():
+def test_every_side_takes_every_place_in_a_round():
     calls = []
     sides = {name: (lambda name=name: (calls.append(name), 1.0)[1]) for name in "abc"}
     alternate(sides, 5, "test")
@@ -89,13 +89,13 @@ def test_one_outlier_moves_neither_median_nor_interval_far():
     assert 1.18 < ratio.low < ratio.median < ratio.high < 1.22
 
 
-def test_the_interval_holds_the_true_median_as_often_as_it_says():
+def test_the_interval_covers_the_true_median_at_its_nominal_rate():
     generator = np.random.default_rng(1)
     found = [Ratio.of(generator.lognormal(0, 0.1, 25), np.ones(25)) for _ in range(300)]
     assert 0.91 < np.mean([ratio.low <= 1 <= ratio.high for ratio in found]) < 0.99
 
 
-def test_the_table_says_what_is_reached_and_what_is_not():
+def test_the_table_shows_which_limits_are_reached():
     same = Ratio(1.0, 0.99, 1.01)
     half = Ratio(0.5, 0.4, 0.6)
     lines = table([at_least(0.97, "good", same, same, "a note"), at_most(0.4, "bad", half, same, ""), Result("peer", "0.8")]).splitlines()
@@ -123,7 +123,7 @@ def test_classes_are_about_as_frequent_as_in_the_competition():
 def test_both_threshold_searches_reach_the_same_score():
     labels = label_table(3_000)
     labels = labels[:, labels.any(axis=0)]  # scikit-learn warns of empty classes
-    scores = thresholds.drawn_scores(labels)
+    scores = thresholds.synthetic_scores(labels)
     ours, theirs = (macro_f1(labels, scores >= find(scores, labels)) for find in (best_thresholds, thresholds.theirs))
     assert ours == pytest.approx(theirs, abs=1e-12)
     assert ours > macro_f1(labels, scores >= 0) + 0.01
@@ -133,13 +133,13 @@ def test_both_fold_maps_split_the_rows_and_ours_is_as_balanced():
     labels = label_table(3_000)
     ours, theirs = folds.ours([f"{row:08d}" for row in range(3_000)], labels), folds.theirs(labels)
     assert set(ours) == set(theirs) == set(range(folds.COUNT))
-    assert folds.worst_miss(labels, ours) <= folds.worst_miss(labels, theirs)
+    assert folds.worst_deviation(labels, ours) <= folds.worst_deviation(labels, theirs)
     uneven = np.zeros((10, 1), bool)
     uneven[:5] = True
-    assert folds.worst_miss(uneven, np.repeat(np.arange(5), 2)) == 1.0  # counts 2, 2, 1, 0, 0 around a share of 1
+    assert folds.worst_deviation(uneven, np.repeat(np.arange(5), 2)) == 1.0  # counts 2, 2, 1, 0, 0 around a share of 1
 
 
-def test_the_bare_loop_does_the_trainers_arithmetic(data, tmp_path):
+def test_the_bare_loop_computes_what_the_trainer_computes(data, tmp_path):
     trained = train(EXPERIMENT, data, Run(0, "cpu", tmp_path / "checkpoint.pt", "this", "scratch"))
     bare = BareLoop(EXPERIMENT, data)
     for images, labels, _ in epoch_of(data.batches(EXPERIMENT, 0), 0):
@@ -149,7 +149,7 @@ def test_the_bare_loop_does_the_trainers_arithmetic(data, tmp_path):
         torch.testing.assert_close(bare.ema.module.state_dict()[name], value, rtol=0, atol=0)
 
 
-def test_batches_in_memory_are_what_the_network_makes_of_grey_values(data):
+def test_batches_in_memory_equal_the_networks_normalised_images(data):
     bare = BareLoop(EXPERIMENT, data)
     (images, labels), *_ = made = batches_in_memory(bare.model, data, 16)
     assert len(made) == 3
@@ -160,7 +160,7 @@ def test_batches_in_memory_are_what_the_network_makes_of_grey_values(data):
         torch.testing.assert_close(bare.model.backbone(images), bare.model(torch.from_numpy(data.images[:16])))
 
 
-def test_steps_take_one_batch_more_than_they_train_on(data):
+def test_steps_take_one_more_batch_than_they_train_on(data):
     bare = BareLoop(EXPERIMENT, data)
     batches = iter(batches_in_memory(bare.model, data, 16))
     assert bare.seconds(bare.model.backbone, batches, 2) > 0
@@ -169,8 +169,8 @@ def test_steps_take_one_batch_more_than_they_train_on(data):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_the_loader_decodes_what_the_cache_holds(tmp_path, workers):
-    files = repeated(drawn_images(tmp_path, 64, 6), 6)
+def test_the_loader_decodes_the_images_of_the_cache(tmp_path, workers):
+    files = repeated(synthetic_images(tmp_path, 64, 6), 6)
     cache = filled(tmp_path / "cache", files, 32)
     labels = label_table(6)
     batches = loader(DecodedImages(list(files.values()), labels, 32), 4, 3, workers)
@@ -180,15 +180,15 @@ def test_the_loader_decodes_what_the_cache_holds(tmp_path, workers):
         for mirrored in (image, image[::-1])
         for quarters in range(4)
     }
-    for _ in range(2):  # workers stay for the second time
+    for _ in range(2):  # the workers stay for the second iteration
         read = list(batches)
         assert len(read) == 3
-        for images, has in read:
+        for images, read_labels in read:
             rows = [turned[image.numpy().tobytes()] for image in images]
-            np.testing.assert_array_equal(has.bool(), labels[rows])
+            np.testing.assert_array_equal(read_labels.bool(), labels[rows])
 
 
-def test_anonymous_memory_is_what_the_process_holds_not_what_it_maps(tmp_path):
+def test_anonymous_memory_does_not_include_mapped_files(tmp_path):
     np.ones(50_000_000, np.uint8).tofile(tmp_path / "file")
     before = anonymous_memory()
     assert np.memmap(tmp_path / "file", np.uint8, "r").sum() == 50_000_000
@@ -200,19 +200,19 @@ def test_anonymous_memory_is_what_the_process_holds_not_what_it_maps(tmp_path):
 
 def test_all_sides_of_the_training_measurement_take_their_turns(tmp_path):
     plan = Plan("test_resnet", 32, 64, tmp_path, rounds=3, steps=2, loader_rounds=2, loader_steps=1)
-    filled(tmp_path / "training-32", repeated(drawn_images(tmp_path, 64), plan.rows), 32)
+    filled(tmp_path / "training-32", repeated(synthetic_images(tmp_path, 64), plan.rows), 32)
     met = []
     seconds = one_process(plan, 1, lambda: met.append(1))
     assert {side: len(values) for side, values in seconds.items()} == {
-        "trainer": 3, "bare": 3, "control": 3, "bare beside": 2, "no worker": 2, "one worker": 2,
+        "trainer": 3, "bare": 3, "control": 3, "bare with loaders": 2, "no worker": 2, "one worker": 2,
     }  # fmt: skip
     assert all((values > 0).all() for values in seconds.values())
-    assert len(met) == 4 * 3 + 3 * 3  # before every side's turn, those of the first rounds included
+    assert len(met) == 4 * 3 + 3 * 3  # before every turn of a side, including the warm-up rounds
 
 
 def test_all_sides_of_the_keras_measurement_take_their_turns(tmp_path):
     plan = keras.Plan(tmp_path, "AllCNN", size=16, batch=4, steps=2, rounds=2)
-    images = filled(tmp_path / "keras-16", repeated(drawn_images(tmp_path, 64), plan.images), 16).images
+    images = filled(tmp_path / "keras-16", repeated(synthetic_images(tmp_path, 64), plan.images), 16).images
     met = []
     seconds = keras.one_process(plan, 1, lambda: met.append(1))
     assert {side: len(values) for side, values in seconds.items()} == {"dataset": 2, "arrays": 2, "arrays again": 2}
@@ -222,7 +222,7 @@ def test_all_sides_of_the_keras_measurement_take_their_turns(tmp_path):
 
 def bench(*arguments: str, temporary: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    command = [sys.executable, "-m", "pipelines.bench", *arguments]
+    command = [sys.executable, "-m", "tests.benchmarks", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -1,8 +1,7 @@
-"""`make competition` as typed, on folders of every kind, and what later commands make of its YAML."""
+"""`make competition` as typed, on folders of every kind, and later commands with its YAML."""
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,12 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
-from comp.competition import load_competition, read_groups, read_test_ids, read_train
-from comp.data.cache import open_cache
-from comp.labels import LabelSpace
-from comp.paths import Paths
+from comp.base.paths import Paths
+from comp.competition.competition import load_competition
+from comp.competition.labels import LabelSpace
+from comp.competition.tables import read_groups, read_test_ids, read_train
+from comp.images.cache import open_cache
 from comp.practice.tables import PracticeSpec
 from comp.practice.writer import write
+from tests.conftest import Project
 
 ROOT = Path(__file__).parents[2]
 NEEDS_SHARED = pytest.mark.skipif("HPA_SHARED" not in os.environ, reason="HPA_SHARED names no folder with real data")
@@ -31,8 +32,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def typed(project: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"pipelines.{module}", *arguments]
-    return subprocess.run(command, cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    return Project(project).call(module, *arguments)
 
 
 def read(project: Path, name: str, folder: Path) -> list[str]:
@@ -83,7 +83,7 @@ def test_real_images_take_over_the_classes_of_hpa(project: Path) -> None:
 @pytest.mark.parametrize(("name", "rows"), [("hpa-stack", (3750, 2465)), ("hpa-tables", (31072, 11702))])
 def test_real_tables_without_images(project: Path, name: str, rows: tuple[int, int]) -> None:
     lines = read(project, name, Path(os.environ["HPA_SHARED"]) / name)
-    assert "images none found: for predictions made elsewhere" in lines
+    assert "images none found: for imported predictions" in lines
     found, paths = load_competition(name, project), Paths(name, project)
     assert (found.images, found.classes) == (None, load_competition("hpa", project).classes)
     assert (len(read_train(found, paths)[0]), len(read_test_ids(found, paths))) == rows
@@ -91,9 +91,9 @@ def test_real_tables_without_images(project: Path, name: str, rows: tuple[int, i
     assert "has tables and no images" in refusal(typed(project, "cache", "--competition", name), project)
 
 
-def test_a_drawn_folder_with_groups_and_small_images(project: Path, tmp_path: Path) -> None:
-    write(tmp_path / "drawn", PracticeSpec(train=40, test=6, unshifted=4, size=48, groups_per_class=1), 1)
-    lines = read(project, "mine", tmp_path / "drawn")
+def test_a_practice_folder_with_groups_and_small_images(project: Path, tmp_path: Path) -> None:
+    write(tmp_path / "practice", PracticeSpec(train=40, test=6, unshifted=4, size=48, groups_per_class=1), 1)
+    lines = read(project, "mine", tmp_path / "practice")
     assert any(line.startswith("groups ") and line.endswith("by antibody in antibodies.csv") for line in lines)
     found = load_competition("mine", project)
     assert found.overrides == {"size": 48}
@@ -108,11 +108,11 @@ def test_words_as_labels_and_one_colour_file_an_id(project: Path, tmp_path: Path
     rng = np.random.default_rng(0)
     pictures = {name: rng.integers(0, 65536, (40, 60, 3), np.uint16) for name in ("a", "b", "c", "t")}
     for name, picture in pictures.items():
-        part = folder / ("test" if name == "t" else "train")
-        part.mkdir(exist_ok=True)
-        cv2.imwrite(str(part / f"{name}.tif"), picture)
+        split = folder / ("test" if name == "t" else "train")
+        split.mkdir(exist_ok=True)
+        cv2.imwrite(str(split / f"{name}.tif"), picture)
     lines = read(project, "plants", folder)
-    assert "labels 3 of 3 occur, 1.33 an image" in lines
+    assert "labels 3 of 3 occur, 1.33 per image" in lines
     assert "most scab 2, healthy 1, rust 1" in lines
     assert "stored as TIF, 16 bits, 60 x 40 px (of 4 opened)" in lines
     found = load_competition("plants", project)
@@ -137,7 +137,7 @@ def test_numbers_that_are_not_hpas(project: Path, tmp_path: Path) -> None:
     assert found.labels.tokens == found.classes
 
 
-def test_missing_images_are_said_and_the_yaml_written(project: Path, tmp_path: Path) -> None:
+def test_missing_images_are_named_and_the_yaml_written(project: Path, tmp_path: Path) -> None:
     folder = tables(tmp_path / "data")
     (folder / "train").mkdir()
     for name in ("a_red", "a_green", "b_red", "c_red", "c_green"):
@@ -158,7 +158,7 @@ def test_missing_images_are_said_and_the_yaml_written(project: Path, tmp_path: P
         (None, TABLE[1], "has no train.csv"),
     ],
 )
-def test_bad_folders_are_one_line_and_leave_nothing(
+def test_bad_folders_give_one_line_and_leave_no_file(
     project: Path, tmp_path: Path, train: str | None, test: str | None, problem: str
 ) -> None:
     folder = tables(tmp_path / "data", train or "", test or "")
@@ -191,5 +191,5 @@ def test_only_what_this_command_wrote_is_replaced(project: Path, tmp_path: Path)
     path.write_text(written.split("\n", 1)[1])
     assert "mine.yaml was written by hand" in refusal(typed(project, *arguments), project)
     assert path.read_text() == written.split("\n", 1)[1]
-    for name, problem in (("hpa", "configs/competitions/hpa.yaml exists"), ("../evil", "is no name for a competition")):
+    for name, problem in (("hpa", "configs/competitions/hpa.yaml exists"), ("../evil", "is not a name for a competition")):
         assert problem in refusal(typed(project, "competition", "--competition", name, "--data", str(folder)), project)

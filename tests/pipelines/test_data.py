@@ -1,4 +1,4 @@
-"""`make data` as typed: the unmodified kaggle program against a server on loopback, folders of one's own, damage."""
+"""`make data` as typed: the real kaggle program against a local server, the user's own folders, damaged files, two processes."""
 
 import io
 import os
@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from comp.competition import load_competition
-from comp.data.cache import open_cache
-from comp.data.images import read_image
-from comp.paths import Paths
+from comp.base.paths import Paths
+from comp.competition.competition import load_competition
+from comp.images.cache import open_cache
+from comp.images.read import read_image
+from tests.conftest import Project
 from tests.pipelines.kaggle_server import KaggleServer
 
 ROOT = Path(__file__).parents[2]
@@ -82,13 +83,16 @@ def lay(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def data(project: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.data", *(arguments or ("--competition", "tiny"))]
+    """`make data` in a new process if it needs variables of its own, else in this one, which is faster."""
+    typed = arguments or ("--competition", "tiny")
+    if not environment:
+        return Project(project).call("data", *typed)
     settings = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=project, env=settings, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "pipelines.data", *typed], cwd=project, env=settings, capture_output=True, text=True)
 
 
 def refusal(ended: subprocess.CompletedProcess[str]) -> str:
-    """The line of the error of a command that ended with exit code 2; progress bars may stand before it."""
+    """The line of the error of a command that ended with exit code 2; progress bars may come before it."""
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     last = ended.stderr.splitlines()[-1]
@@ -98,19 +102,19 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 def assert_cached(project: Path) -> None:
     competition, paths = load_competition("tiny", project), Paths("tiny", project)
-    for part, count in (("train", 6), ("test", 2)):
-        cache = open_cache(paths.cache(part, 16))
+    for split, count in (("train", 6), ("test", 2)):
+        cache = open_cache(paths.cache(split, 16))
         assert len(cache.rows(cache.ids)) == count
         for image_id, row in zip(cache.ids, cache.images, strict=True):
-            image = read_image(competition.image_files(paths, part, image_id), 2)
+            image = read_image(competition.image_files(paths, split, image_id), 2)
             assert abs(row - image.reshape(16, 2, 16, 2, 2).mean(axis=(1, 3))).max() <= 0.75
 
 
 def test_kaggles_archive_in_archives_becomes_a_cache(project: Path, server: KaggleServer) -> None:
     files = tiny()
-    for part in ("train", "test"):
-        inside = {name.removeprefix(f"{part}/"): files.pop(name) for name in list(files) if name.startswith(f"{part}/")}
-        files[f"{part}.zip"] = zipped(inside)
+    for split in ("train", "test"):
+        inside = {name.removeprefix(f"{split}/"): files.pop(name) for name in list(files) if name.startswith(f"{split}/")}
+        files[f"{split}.zip"] = zipped(inside)
     server.files = files
     ended = data(project, server.environment(project))
     assert ended.returncode == 0, ended.stderr
@@ -128,7 +132,7 @@ def test_kaggles_archive_in_archives_becomes_a_cache(project: Path, server: Kagg
     assert len(server.requests) == before
 
 
-def test_a_download_that_was_cut_off_goes_on(project: Path, server: KaggleServer) -> None:
+def test_a_download_that_was_cut_off_is_continued(project: Path, server: KaggleServer) -> None:
     server.files = tiny()
     server.cut_downloads = 1
     ended = data(project, server.environment(project))
@@ -136,7 +140,20 @@ def test_a_download_that_was_cut_off_goes_on(project: Path, server: KaggleServer
     assert_cached(project)
 
 
-def test_without_credentials_the_way_to_them_is_said(project: Path, server: KaggleServer) -> None:
+def test_two_processes_at_once_download_once(project: Path, server: KaggleServer) -> None:
+    server.files = tiny()
+    command = [sys.executable, "-m", "pipelines.data", "--competition", "tiny"]
+    settings = {**os.environ, **server.environment(project), "PYTHONPATH": str(ROOT)}
+    typed = [subprocess.Popen(command, cwd=project, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0].decode() for process in typed]
+    assert [process.returncode for process in typed] == [0, 0], said
+    assert len(server.called("DownloadDataFiles")) == 1
+    assert "data/tiny is complete" in said[0]
+    assert "data/tiny is complete" in said[1]
+    assert_cached(project)
+
+
+def test_without_credentials_the_error_says_how_to_get_them(project: Path, server: KaggleServer) -> None:
     ended = data(project, server.environment(project, credentials=False))
     assert "kaggle.com/settings" in refusal(ended)
     assert ended.stderr.count("\n") == 1
@@ -145,7 +162,7 @@ def test_without_credentials_the_way_to_them_is_said(project: Path, server: Kagg
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_kaggles_refusal_is_passed_on(project: Path, server: KaggleServer, status: int) -> None:
+def test_the_error_gives_kaggles_reason(project: Path, server: KaggleServer, status: int) -> None:
     server.routes["DownloadDataFiles"] = lambda body: (status, {"code": status, "message": "accept the rules first"})
     line = refusal(data(project, server.environment(project)))
     assert "could not download tiny-atlas (accept the rules first)" in line
@@ -174,7 +191,7 @@ def test_images_that_kaggle_does_not_have_are_named(project: Path, server: Kaggl
     assert "1 of 6 images cannot be used: data/tiny/train/a3_green.png is missing" in line
 
 
-def test_a_folder_that_lies_somewhere_is_checked_and_linked(project: Path, tmp_path: Path) -> None:
+def test_a_folder_elsewhere_is_checked_and_linked(project: Path, tmp_path: Path) -> None:
     files = tiny()
     lacking = lay(tmp_path / "lacking", {name: content for name, content in files.items() if name != "test/b1_red.png"})
     line = refusal(data(project, {}, "--competition", "tiny", "--data", str(lacking)))
@@ -187,7 +204,7 @@ def test_a_folder_that_lies_somewhere_is_checked_and_linked(project: Path, tmp_p
     assert ended.returncode == 0, ended.stderr
     assert (project / "data" / "tiny").readlink() == whole
     assert_cached(project)
-    assert data(project, {}).returncode == 0  # DATA= is remembered
+    assert data(project, {}).returncode == 0  # the link remembers DATA
 
     moved = lay(tmp_path / "moved", files)
     assert data(project, {}, "--competition", "tiny", "--data", "moved").returncode == 0
@@ -212,7 +229,7 @@ def test_a_real_folder_in_the_way_is_not_replaced(project: Path, tmp_path: Path)
         ("train/a2_red.png", b"", "data/tiny/train/a2_red.png is empty"),
     ],
 )
-def test_bad_input_is_one_line(project: Path, name: str, content: bytes, problem: str) -> None:
+def test_bad_input_gives_one_line(project: Path, name: str, content: bytes, problem: str) -> None:
     lay(project / "data" / "tiny", tiny() | {name: content})
     (project / "configs" / "competitions" / "tiny.yaml").write_text(YAML.replace("slug: tiny-atlas\n", ""))
     line = refusal(data(project, {}, "--competition", "tiny"))
@@ -220,7 +237,7 @@ def test_bad_input_is_one_line(project: Path, name: str, content: bytes, problem
     assert not list((project / "data").rglob("*.part"))
 
 
-def test_a_mended_file_is_taken_by_the_same_command(project: Path) -> None:
+def test_the_same_command_reads_a_repaired_file(project: Path) -> None:
     lay(project / "data" / "tiny", tiny() | {"train/a2_red.png": b"half"})
     refusal(data(project, {}))
     lay(project / "data" / "tiny", tiny())
@@ -228,13 +245,13 @@ def test_a_mended_file_is_taken_by_the_same_command(project: Path) -> None:
     assert_cached(project)
 
 
-def test_without_data_and_kaggle_the_folder_is_asked_for(project: Path) -> None:
+def test_without_data_and_kaggle_the_error_asks_for_the_folder(project: Path) -> None:
     (project / "configs" / "competitions" / "tiny.yaml").write_text(YAML.replace("slug: tiny-atlas\n", ""))
     line = refusal(data(project, {}))
     assert line == "error: there is no data/tiny/train.csv: name the folder that has it: make data COMP=tiny DATA=dir"
 
 
-def test_the_drawn_competition_is_drawn(project: Path) -> None:
+def test_a_practice_competition_is_drawn(project: Path) -> None:
     ended = data(project, {}, "--competition", "drawn")
     assert ended.returncode == 0, ended.stderr
     assert "drawing the competition drawn into data/drawn" in ended.stdout
@@ -243,7 +260,7 @@ def test_the_drawn_competition_is_drawn(project: Path) -> None:
     assert len(open_cache(Paths("drawn", project).cache("train", 32)).ids) == 40
 
 
-def test_help_tells_the_three_ways() -> None:
+def test_help_shows_the_three_ways() -> None:
     ended = subprocess.run([sys.executable, "-m", "pipelines.data", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for line in ("make data COMP=hpa ", "make data COMP=hpa DATA=/where/it/is", "--data DIR"):
         assert line in ended.stdout

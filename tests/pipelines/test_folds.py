@@ -1,4 +1,4 @@
-"""`make folds` keeps a hold-out, lists near-duplicates among the train and among the test images, and lives without the latter."""
+"""`make folds` as typed: hold-outs, given maps, lists of near-duplicates, damaged test images, two processes."""
 
 import shutil
 import subprocess
@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comp import twins
-from comp.folds import Folds
-from comp.paths import Paths
-from comp.predictions import read_predictions
+from comp.base.locks import lock
+from comp.base.paths import Paths
+from comp.folds.fold_map import FoldMap
+from comp.predictions.prediction_file import read_predictions
+from comp.stacking import test_duplicates
 from tests.conftest import CHANNELS
 
 TEST_IDS = [f"image-{number:02d}" for number in range(36, 42)]
@@ -19,11 +20,11 @@ TEST_IDS = [f"image-{number:02d}" for number in range(36, 42)]
 
 @pytest.fixture
 def blobs(project):
-    """The tiny competition with images that can be told apart, two of the test images retaken."""
+    """The tiny competition with images that differ; one test image is a shifted, darker copy of another."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:160, :160]
-    for part in ("train", "test"):
-        for file in sorted((project.root / "data/tiny" / part).glob("*_red.png")):
+    for split in ("train", "test"):
+        for file in sorted((project.root / "data/tiny" / split).glob("*_red.png")):
             field = sum(np.exp(-(((y - a) ** 2 + (x - b) ** 2) / r**2)) for a, b, r in rng.uniform([0, 0, 5], [160, 160, 14], (25, 3)))
             write(file, (70 * field).clip(0, 255))
     first = cv2.imread(str(project.root / "data/tiny/test/image-37_red.png"), cv2.IMREAD_GRAYSCALE)
@@ -31,9 +32,9 @@ def blobs(project):
     return project
 
 
-def write(file, plane):
+def write(file, channel_image):
     for channel in CHANNELS:
-        assert cv2.imwrite(str(file).replace("red", channel), plane.astype(np.uint8))
+        assert cv2.imwrite(str(file).replace("red", channel), channel_image.astype(np.uint8))
 
 
 def folds(project, *more):
@@ -50,12 +51,12 @@ def test_near_duplicates_among_the_test_images_are_listed(blobs):
     assert "near-duplicates: 0 pairs, which will share folds" in ended.stdout
     assert "near-duplicates among test images: 1 pairs, listed in data/tiny.cache/test-duplicates.csv" in ended.stdout
     assert pd.read_csv(table(blobs))[["id_a", "id_b"]].to_numpy().tolist() == [["image-37", "image-40"]]
-    found = twins.test_duplicates(Paths("tiny", blobs.root), TEST_IDS)
+    found = test_duplicates.test_duplicates(Paths("tiny", blobs.root), TEST_IDS)
     assert found[1] == found[4]
     assert len(set(found.tolist())) == 5
 
 
-def test_a_map_that_exists_stays_and_the_missing_list_is_made(blobs):
+def test_an_existing_map_stays_and_the_missing_list_is_made(blobs):
     assert folds(blobs).returncode == 0
     before = (blobs.root / "oof/tiny/folds.csv").read_bytes()
     table(blobs).unlink()
@@ -74,7 +75,7 @@ def test_a_given_map_gets_the_list_too(blobs):
     assert "near-duplicates among test images: 1 pairs" in ended.stdout
 
 
-def test_a_damaged_test_image_keeps_nobody_from_folds(blobs):
+def test_a_damaged_test_image_does_not_prevent_folds(blobs):
     (blobs.root / "data/tiny/test/image-39_blue.png").write_bytes(b"no image")
     ended = folds(blobs)
     assert ended.returncode == 0, ended.stderr
@@ -83,14 +84,14 @@ def test_a_damaged_test_image_keeps_nobody_from_folds(blobs):
     assert not table(blobs).exists()
 
 
-def test_no_test_images_keep_nobody_from_folds(blobs):
+def test_missing_test_images_do_not_prevent_folds(blobs):
     shutil.rmtree(blobs.root / "data/tiny/test")
     ended = folds(blobs)
     assert ended.returncode == 0, ended.stderr
     assert "near-duplicates among test images: not looked for, 6 of 6 images cannot be used" in ended.stdout
 
 
-def test_competitions_that_want_no_near_duplicates_get_no_list(blobs):
+def test_no_list_with_duplicates_false(blobs):
     path = blobs.root / "configs/competitions/tiny.yaml"
     path.write_text(path.read_text().replace("count: 3", "count: 3, duplicates: false"))
     ended = folds(blobs)
@@ -100,14 +101,14 @@ def test_competitions_that_want_no_near_duplicates_get_no_list(blobs):
 
 
 def share_of(project, number):
-    """The images of the tiny competition's map whose fold this is, with the class counts of all images and of these."""
+    """The rows of one fold in the tiny competition's map, the class counts of all images, and those of this fold."""
     train = pd.read_csv(project.root / "data/tiny/train.csv", dtype=str, keep_default_na=False)
     table = pd.read_csv(project.root / "oof/tiny/folds.csv").set_index("id").loc[train["Id"]]
     labels = np.array([[str(label) in target.split() for label in range(3)] for target in train["Target"]])
     return table[table["fold"] == number], labels.sum(axis=0), labels[table["fold"] == number].sum(axis=0)
 
 
-def test_a_hold_out_is_its_share_of_whole_groups_with_its_share_of_every_label(blobs):
+def test_a_hold_out_has_its_share_of_whole_groups_and_of_every_label(blobs):
     ended = folds(blobs, "--holdout", "0.25")
     assert ended.returncode == 0, ended.stderr
     assert "making oof/tiny/folds.csv: 3 folds of 36 images, 0.25 of them kept as hold-out" in ended.stdout
@@ -122,19 +123,19 @@ def test_a_hold_out_is_its_share_of_whole_groups_with_its_share_of_every_label(b
     assert [int(line[-2]) for line in lines] == in_it.tolist()
 
 
-def test_a_hold_out_changes_the_fingerprint_and_stands_over_the_yaml(blobs):
+def test_a_hold_out_changes_the_fingerprint_and_overrides_the_yaml(blobs):
     path = blobs.root / "configs/competitions/tiny.yaml"
     path.write_text(path.read_text().replace("count: 3", "count: 3, holdout: 0.25"))
     found = {}
     for share in (None, "0", "0.5"):
         assert folds(blobs, *(("--holdout", share) if share else ())).returncode == 0
-        found[share] = (len(share_of(blobs, -1)[0]), Folds.read(blobs.root / "oof/tiny/folds.csv").fingerprint)
+        found[share] = (len(share_of(blobs, -1)[0]), FoldMap.read(blobs.root / "oof/tiny/folds.csv").fingerprint)
         (blobs.root / "oof/tiny/folds.csv").unlink()
     assert [held for held, _ in found.values()] == [9, 0, 18]
     assert len({fingerprint for _, fingerprint in found.values()}) == 3
 
 
-def test_a_fold_trained_beside_a_hold_out_predicts_it(project):
+def test_a_fold_trained_with_a_hold_out_predicts_it(project):
     assert folds(project, "--holdout", "0.25").returncode == 0
     before = (project.root / "oof/tiny/folds.csv").read_bytes()
     ended = project.call("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0")
@@ -143,17 +144,56 @@ def test_a_fold_trained_beside_a_hold_out_predicts_it(project):
     assert set(held.ids) == set(share_of(project, -1)[0].index)
     assert set(own.ids) == set(share_of(project, 0)[0].index)
     assert (held.fold == -1).all()
-    assert held.provenance.folds == Folds.read(project.root / "oof/tiny/folds.csv").fingerprint
+    assert held.provenance.folds == FoldMap.read(project.root / "oof/tiny/folds.csv").fingerprint
     assert "exists and stays" in folds(project).stdout
     assert (project.root / "oof/tiny/folds.csv").read_bytes() == before
 
 
-def test_a_map_that_exists_gets_no_hold_out(blobs):
+def test_an_existing_map_gets_no_hold_out(blobs):
     assert folds(blobs).returncode == 0
     before = (blobs.root / "oof/tiny/folds.csv").read_bytes()
     line = blobs.refused(folds(blobs, "--holdout", "0.25"))
     assert line == "error: oof/tiny/folds.csv exists: remove it (and predictions made with it) to take another fold map"
     assert (blobs.root / "oof/tiny/folds.csv").read_bytes() == before
+
+
+def test_two_processes_at_once_make_one_map(blobs):
+    typed = [
+        subprocess.Popen(
+            blobs.command("folds", "--competition", "tiny"), cwd=blobs.root, env=blobs.environment(), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=120) for process in typed]
+    assert [process.returncode for process in typed] == [0, 0], said
+    made = ["making oof/tiny/folds.csv" in out for out, _ in said]
+    assert sorted(made) == [False, True]
+    other = "".join(said[made.index(False)])
+    assert "exists and stays" in other or "waiting for the split into folds (process " in other
+    balance = [[line for line in out.splitlines() if line.startswith(("class", "round", "all"))] for out, _ in said]
+    assert balance[0] == balance[1] != []
+    assert len(FoldMap.read(blobs.root / "oof/tiny/folds.csv").ids) == 36
+
+
+def test_a_map_made_while_waiting_is_used_and_gets_no_hold_out(blobs):
+    paths = Paths("tiny", blobs.root)
+    ids = tuple(pd.read_csv(blobs.root / "data/tiny/train.csv")["Id"])
+    typed = {}
+    with lock(paths.folds().with_name(".folds.lock"), "another make folds"):
+        for more in ((), ("--holdout", "0.25")):
+            command = blobs.command("folds", "--competition", "tiny", *more)
+            typed[more] = subprocess.Popen(
+                command, cwd=blobs.root, env=blobs.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            assert "waiting for another make folds" in typed[more].stdout.readline()
+        FoldMap(ids, (np.arange(36) % 2).astype(np.int8), ids).write(paths.folds())
+    said = {more: process.communicate(timeout=120)[0] for more, process in typed.items()}
+    assert [process.returncode for process in typed.values()] == [0, 2], said
+    assert "making" not in said[()].replace("making data", "")
+    assert "fold 1  off by" in said[()]
+    assert said["--holdout", "0.25"].startswith("error: oof/tiny/folds.csv exists: ")
+    assert FoldMap.read(paths.folds()).count == 2
 
 
 @pytest.mark.parametrize("share", ["1", "-0.1", "nan", "tenth", "1e9"])
@@ -169,7 +209,7 @@ def test_a_hold_out_that_no_group_fits_or_that_a_given_map_has_is_refused(projec
     assert not (project.root / "oof/tiny/folds.csv").exists()
 
 
-def test_a_reader_that_has_gone_ends_a_command_without_a_traceback(project):
+def test_a_closed_pipe_ends_a_command_without_a_traceback(project):
     """As in `make folds | head -1`."""
     with subprocess.Popen(
         project.command("folds", "--competition", "tiny"), cwd=project.root, env=project.environment(), text=True,

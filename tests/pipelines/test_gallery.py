@@ -1,11 +1,12 @@
-"""The gallery as a user makes it: every recipe, other channels, and what is refused."""
+"""`make gallery`: every recipe, other channels, and errors."""
 
 import cv2
 import numpy as np
 import pytest
 
-from comp import parts
-from pipelines.gallery import ROWS, colours, rows_of_different_labels
+from comp.base import registry
+from comp.images.pictures import colours
+from pipelines.gallery import ROWS, rows_of_different_labels
 
 LABELS = np.random.default_rng(0).random((60, 10)) < np.linspace(0.02, 0.5, 10)
 
@@ -13,7 +14,7 @@ LABELS = np.random.default_rng(0).random((60, 10)) < np.linspace(0.02, 0.5, 10)
 def test_every_recipe_is_shown_and_again_the_same(project):
     ended = project.call("gallery", "--competition", "tiny")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == f"runs/tiny/channels.png: 3 images as {', '.join(parts.names('channels'))} show them\n"
+    assert ended.stdout == f"runs/tiny/channels.png: 3 images as {', '.join(registry.names('channels'))} show them\n"
     path = project.root / "runs/tiny/channels.png"
     picture = cv2.imread(str(path))
     assert picture.shape[1] > picture.shape[0] > 300
@@ -31,7 +32,7 @@ def test_recipes_that_do_not_fit_other_channels_are_named(project):
     assert ended.returncode == 0, ended.stderr
     *others, last = ended.stdout.splitlines()
     refusal = "configs/competitions/tiny.yaml: there is no channel 'blue': this competition has red, green"
-    assert others == [f"{name} is not shown: {refusal}" for name in parts.names("channels") if name != "pick"]
+    assert others == [f"{name} is not shown: {refusal}" for name in registry.names("channels") if name != "pick"]
     assert last == "runs/tiny/channels.png: 3 images as pick shows them"
 
 
@@ -80,6 +81,6 @@ def test_rows_lead_from_the_rarest_label_to_the_most_frequent_without_repeats():
         ([7, 200, 9, 100, 50], (107, 255, 9)),
     ],
 )
-def test_planes_become_colours(grey_values, rgb):
-    planes = np.tile(np.array(grey_values, np.uint8), (2, 3, 4, 1))
-    np.testing.assert_array_equal(colours(planes), np.tile(np.array(rgb, np.uint8), (2, 3, 4, 1)))
+def test_channels_become_colours(grey_values, rgb):
+    images = np.tile(np.array(grey_values, np.uint8), (2, 3, 4, 1))
+    np.testing.assert_array_equal(colours(images), np.tile(np.array(rgb, np.uint8), (2, 3, 4, 1)))

@@ -1,4 +1,4 @@
-"""Predictions made elsewhere come in whatever table their maker wrote, and out with the same values and ids."""
+"""`make import` reads tables of predictions in many formats; values and ids stay the same."""
 
 import io
 import json
@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comp.metrics import logit
-from comp.predictions import read_predictions
+from comp.metrics.logits import logit
+from comp.predictions.prediction_file import read_predictions
 from pipelines import importing, stack
 from pipelines.command import run
 from tests.conftest import REPOSITORY
@@ -26,7 +26,7 @@ REAL = Path(os.environ.get("HPA_SHARED", "nowhere")) / "hpa-stack"
 
 
 class Elsewhere:
-    """A competition without images, and somebody's probabilities for it."""
+    """A competition without images, and probabilities for it that were made elsewhere."""
 
     def __init__(self, project):
         self.project, self.root = project, project.root
@@ -49,7 +49,7 @@ class Elsewhere:
         return self.typed(importing.main, "--model", model, *files, "--declare", "holdout", *more)
 
     def typed(self, command, *arguments):
-        """Type a command, without the price of another Python."""
+        """Type a command, without starting another Python."""
         code = 0
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
             patch.chdir(self.root)
@@ -73,7 +73,7 @@ def test_arrays_in_the_order_of_the_tables(elsewhere):
     ended = elsewhere.bring()
     assert ended.returncode == 0, ended.stderr
     assert "never trained on (holdout)" in ended.stdout
-    assert "DECLARED: theirs never trained on these rows, because they are a hold-out of its makers (DECLARE=holdout)." in ended.stdout
+    assert "DECLARED: theirs was never trained on these rows, because they are a hold-out of its makers (DECLARE=holdout)." in ended.stdout
     assert "MODEL=theirs VAL=... TEST=... DECLARE=oof" in ended.stdout
     train, test = elsewhere.imported(), elsewhere.imported("imported-test")
     assert train.ids == tuple(elsewhere.train_ids)
@@ -113,7 +113,7 @@ def test_tables_with_and_without_ids_and_names(elsewhere, suffix, names, ids):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_named_columns_may_stand_in_any_order(elsewhere, suffix):
+def test_named_columns_may_come_in_any_order(elsewhere, suffix):
     path = elsewhere.root / f"val{suffix}"
     table = pd.DataFrame(elsewhere.val, columns=["round", "bright", "striped"])[["striped", "round", "bright"]]
     table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
@@ -137,7 +137,7 @@ def test_the_index_of_a_parquet_file_holds_its_ids(elsewhere, name):
         assert ended.returncode == 0, ended.stderr
         assert np.allclose(elsewhere.imported().logits, logit(elsewhere.val), atol=1e-5)
     else:
-        assert "val.parquet has the column 'index' beside the classes, and no ids" in elsewhere.project.refused(ended)
+        assert "val.parquet has the column 'index', which is not a class, and no ids" in elsewhere.project.refused(ended)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -148,11 +148,11 @@ def test_ids_under_another_name_are_not_taken_for_rows_in_order(elsewhere, suffi
     path = elsewhere.root / f"val{suffix}"
     table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
     error = elsewhere.project.refused(elsewhere.bring(val=path.name))
-    assert "has the column 'image_id' beside the classes, and no ids: call it Id" in error
+    assert "has the column 'image_id', which is not a class, and no ids: call it Id" in error
     assert not (elsewhere.root / "oof").exists()
 
 
-def test_row_numbers_say_nothing_unless_they_are_out_of_order(elsewhere):
+def test_row_numbers_are_ignored_unless_they_are_out_of_order(elsewhere):
     table = pd.DataFrame(elsewhere.val, columns=["round", "bright", "striped"])
     table.to_csv(elsewhere.root / "val.csv")
     assert elsewhere.bring(val="val.csv").returncode == 0
@@ -184,7 +184,7 @@ def test_logits_stay_as_they_are(elsewhere):
     assert (elsewhere.imported().logits == (40 * elsewhere.val - 20).astype(np.float32)).all()
 
 
-def test_make_hands_over_ids_and_logits():
+def test_make_passes_ids_and_logits_on():
     given = ["MODEL=m", "VAL=v", "TEST=t", "IDS=a", "TEST_IDS=b", "DECLARE=oof"]
 
     def typed(*more):
@@ -233,7 +233,7 @@ def words(elsewhere):
     saved(elsewhere, elsewhere.val.astype(str).astype("U8") + "x")
 
 
-def gone(elsewhere):
+def missing(elsewhere):
     (elsewhere.root / "val.npy").unlink()
 
 
@@ -260,10 +260,10 @@ def decisions(elsewhere):
         (pickled, "val.npy cannot be read"),
         (objects, "val.npy cannot be read"),
         (words, "val.npy cannot be read"),
-        (gone, "there is no val.npy"),
+        (missing, "there is no val.npy"),
         (empty, "val.npy cannot be read"),
         (structured, "val.npy cannot be read"),
-        (decisions, "val.npy holds decisions, nothing but 0 and 1"),
+        (decisions, "val.npy holds decisions, only 0 and 1"),
     ],
 )
 def test_bad_values_are_refused_and_nothing_is_written(elsewhere, harm, message):
@@ -279,10 +279,10 @@ def test_bad_test_predictions_leave_no_train_predictions(elsewhere):
     assert not (elsewhere.root / "oof").exists()
 
 
-@pytest.mark.parametrize(("change", "message"), [("foreign", "lack id 00"), ("twice", "twice")])
+@pytest.mark.parametrize(("change", "message"), [("unknown", "lack id 00"), ("twice", "twice")])
 def test_bad_ids_are_refused(elsewhere, change, message):
     ids = elsewhere.train_ids.copy()
-    ids[4] = "stranger" if change == "foreign" else ids[5]
+    ids[4] = "stranger" if change == "unknown" else ids[5]
     (elsewhere.root / "ids.txt").write_text("\n".join(ids))
     error = elsewhere.project.refused(elsewhere.bring("--ids", "ids.txt"))
     assert message in error
@@ -295,16 +295,16 @@ def test_other_files_and_names_are_refused(elsewhere):
     assert elsewhere.bring(model="densenet121").returncode == 0  # tables alone: no model is trained here
     ours = elsewhere.project.call("importing", "--competition", "tiny", "--model", "tiny", "--val", "val.npy", "--declare", "holdout")
     assert "name of a model trained here" in elsewhere.project.refused(ours)
-    assert "is no model name" in elsewhere.project.refused(elsewhere.bring(model="../theirs"))
+    assert "is not a model name" in elsewhere.project.refused(elsewhere.bring(model="../theirs"))
 
 
-def test_a_declaration_is_asked_for(elsewhere):
+def test_a_declaration_is_required(elsewhere):
     ended = elsewhere.typed(importing.main, "--model", "theirs", "--val", "val.npy")
     assert ended.returncode == 2
     assert "--declare" in ended.stderr
 
 
-def test_a_second_import_without_test_predictions_leaves_none_of_the_first(elsewhere):
+def test_a_second_import_without_test_predictions_removes_those_of_the_first(elsewhere):
     assert elsewhere.bring().returncode == 0
     ended = elsewhere.bring(test=None)
     assert ended.returncode == 0
@@ -318,7 +318,7 @@ def test_imported_models_stack(elsewhere):
     ended = elsewhere.typed(stack.main)
     assert ended.returncode == 0, ended.stderr
     assert "stacking 2 models on 30 rows" in ended.stdout
-    assert " groups: " not in ended.stdout  # which antibodies they were trained on, nobody knows
+    assert " groups: " not in ended.stdout  # nobody knows which antibodies imported models were trained on
 
 
 def test_an_import_of_another_train_table_is_refused(elsewhere):
@@ -337,7 +337,7 @@ def test_a_model_both_imported_and_trained_is_refused(elsewhere):
     assert elsewhere.bring().returncode == 0
     folder = elsewhere.root / "oof/tables/theirs"
     (folder / "fold-0.parquet").write_bytes((folder / "imported.parquet").read_bytes())
-    assert "holds an imported model and one trained here: remove" in elsewhere.project.refused(elsewhere.typed(stack.main))
+    assert "holds an imported model and a model trained here: remove" in elsewhere.project.refused(elsewhere.typed(stack.main))
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="HPA_SHARED with real predictions is not set")
@@ -350,6 +350,6 @@ def test_real_predictions_stack_above_their_mean(project):
         assert ended.returncode == 0, ended.stderr
     ended = project.type("stack", "--competition", "real")
     assert ended.returncode == 0, ended.stderr
-    told = json.loads(next((project.root / "submissions/real").glob("*.json")).read_text())
-    assert 0.50 < told["nested"]["value"] < 0.62
-    assert told["over"]["mean"]["value"] > 0
+    sidecar = json.loads(next((project.root / "submissions/real").glob("*.json")).read_text())
+    assert 0.50 < sidecar["nested"]["value"] < 0.62
+    assert sidecar["gains"]["mean"]["value"] > 0

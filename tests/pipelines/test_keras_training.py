@@ -1,4 +1,4 @@
-"""The article's networks as a user trains them: killed and gone on with, stacked with PyTorch's, and refused."""
+"""The article's networks as a user trains them: killed and resumed, stacked with PyTorch networks, and in error."""
 
 import os
 import shutil
@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from comp.predictions import read_predictions
+from comp.predictions.prediction_file import read_predictions
 from tests.conftest import REPOSITORY
 
 ALL_CNN = """
 trainer: keras
 backbone: AllCNN
-weights: scratch
+initial_weights: scratch
 size: 16
 channels: {name: rgb}
 train: {epochs: 3, batch_size: 4, lr: 1.0e-3}
@@ -28,12 +28,29 @@ def keras_project(project):
     return project
 
 
+@pytest.fixture
+def _one_process(monkeypatch):
+    """Check networks in this process: a new process needs ten seconds to load TensorFlow."""
+    monkeypatch.setattr("comp.training.prepare.in_own_process", lambda function, *arguments: function(*arguments))
+
+
 def one_fold(*more):
     return ["fold", "--competition", "tiny", "--model", "keras-tiny", "--fold", "0", *more]
 
 
-def test_all_cnn_killed_and_gone_on_with_ends_with_the_same_bytes_and_stacks_with_pytorchs(keras_project):
+@pytest.mark.usefixtures("_one_process")
+def test_all_cnn_killed_and_resumed_ends_with_the_same_bytes_and_stacks_with_pytorch_networks(keras_project):
     project, folder = keras_project, keras_project.root / "oof/tiny/keras-tiny"
+    both = project.type("models", "--competition", "tiny", "--models", "keras-tiny", "tiny", "--workers", "2")  # TensorFlow first
+    assert both.returncode == 0, both.stderr
+    stacked = project.call("stack", "--competition", "tiny")
+    assert stacked.returncode == 0, stacked.stderr
+    assert "stacking 2 models on 36 rows in 3 folds: keras-tiny, tiny" in stacked.stdout
+
+    files = {name: (folder / name).read_bytes() for name in ("fold-0.parquet", "test-0.parquet")}
+    provenance = read_predictions(folder / "fold-0.parquet").provenance
+    assert (provenance.initial_weights, provenance.checkpoint, provenance.precision) == ("scratch", "last epoch", "fp32 on cpu")
+    shutil.rmtree(folder)
     killed = subprocess.Popen(
         project.command(*one_fold("--checkpoint-minutes", "0")),
         cwd=project.root, env=project.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -47,32 +64,27 @@ def test_all_cnn_killed_and_gone_on_with_ends_with_the_same_bytes_and_stacks_wit
     killed.stdout.close()
     assert not folder.exists()
 
-    again = project.type(*one_fold())
-    assert again.returncode == 0, again.stderr
+    resumed = project.call(*one_fold())
+    assert resumed.returncode == 0, resumed.stderr
     assert not list(project.root.rglob("*.part"))
     assert not checkpoint.exists()
-    files = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
-    assert set(files) == {"fold-0.parquet", "test-0.parquet"}
-    provenance = read_predictions(folder / "fold-0.parquet").provenance
-    assert (provenance.weights, provenance.checkpoint, provenance.precision) == ("scratch", "last epoch", "fp32 on cpu")
-    shutil.rmtree(folder)
-
-    both = project.type("models", "--competition", "tiny", "--models", "keras-tiny", "tiny", "--workers", "2")  # TensorFlow first
-    assert both.returncode == 0, both.stderr
-    assert {name: (folder / name).read_bytes() for name in files} == files
-    stacked = project.call("stack", "--competition", "tiny")
-    assert stacked.returncode == 0, stacked.stderr
-    assert "stacking 2 models on 36 rows in 3 folds: keras-tiny, tiny" in stacked.stdout
+    assert {path.name: path.read_bytes() for path in folder.glob("*.parquet")} == files
 
 
+def test_a_mistake_found_in_a_process_of_its_own_is_one_line(keras_project):
+    line = keras_project.refused(keras_project.call(*one_fold("--set", "backbone=AllCMM")))
+    assert "configs/models/keras-tiny.yaml: there is no Keras network 'AllCMM': choose one of: AllCNN, " in line
+    assert not (keras_project.root / "oof/tiny/keras-tiny").exists()
+
+
+@pytest.mark.usefixtures("_one_process")
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("backbone=AllCMM", "configs/models/keras-tiny.yaml: there is no Keras network 'AllCMM': choose one of: AllCNN, "),
         ("backbone=InceptionResNetV2 size=64", 'Received: input_shape=(64, 64, 3)): SET="size=75" or more'),
-        ("weights=keras", "there are no ImageNet weights of AllCNN"),
-        ("backbone=DenseNet121 weights=nowhere.h5", "there is no file nowhere.h5"),
-        ("weights=some.h5", "there is no file some.h5"),
+        ("initial_weights=keras", "there are no ImageNet weights of AllCNN"),
+        ("backbone=DenseNet121 initial_weights=nowhere.h5", "there is no file nowhere.h5"),
+        ("initial_weights=some.h5", "there is no file some.h5"),
         ("channels=[]", "the list of channels is empty: this competition has red, green, blue, yellow"),
         ("labels=[]", "write names or numbers, [Nucleoplasm, 25], or {top: 9}"),
         ("train.ema=0.9", "unknown key 'train.ema'"),
@@ -95,16 +107,18 @@ def test_without_tensorflow_one_line_says_how_to_install_it(keras_project, tmp_p
     assert "--editable '.[keras]'" in line
 
 
-def test_a_network_that_diverges_says_so_and_how_to_go_on(keras_project):
+@pytest.mark.usefixtures("_one_process")
+def test_the_error_for_a_diverging_network_says_what_to_type(keras_project):
     settings = "train.lr=1e30 train.batch_size=2 train.epochs=30"
     line = keras_project.refused(keras_project.call(*one_fold("--set", settings)))
     assert "keras-tiny fold 0: the loss is nan after" in line
-    assert 'lower the rate: SET="train.lr=..."' in line
+    assert 'lower the learning rate: SET="train.lr=..."' in line
 
 
 def test_a_competition_trains_pytorch_models_without_loading_tensorflow(project):
     code = (
-        "import sys; from pipelines.training import Request, prepare; prepare([Request('tiny', 'tiny', 0)]); "
+        "import sys; from comp.training.fold_job import FoldJob; from comp.training.prepare import prepare; "
+        "prepare([FoldJob('tiny', 'tiny', 0)]); "
         "assert 'torch' in sys.modules and 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
     )
     ended = subprocess.run(

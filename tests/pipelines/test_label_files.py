@@ -1,4 +1,4 @@
-"""Label files of others come in without a declaration, vote, are laid over, and never pass for something that was proven."""
+"""Label files and overlays: imported without a declaration, voting, and never taken for something with a nested score."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comp.predictions import Predictions, read_predictions
+from comp.predictions.prediction_file import Predictions, read_predictions
 from tests.conftest import REPOSITORY
 
 YAML = "title: Tables\ndata: data/tables\nimages:\nclasses: [round, bright, striped]\n"
@@ -33,7 +33,7 @@ class Labels:
         for number, name in enumerate(("a", "b", "c")):
             decided = rng.random((TEST, 3)) < 0.4
             decided[:, 2] |= ~decided.any(axis=1)
-            decided[4] = np.arange(3) == number  # a row about which no two agree
+            decided[4] = np.arange(3) == number  # a row on which no two agree
             self.decisions[name] = decided
             self.write(f"{name}.csv", decided)
 
@@ -59,8 +59,8 @@ class Labels:
         (path,) = (self.root / "submissions/tables").glob("*.csv")
         return path, pd.read_csv(path, dtype=str), json.loads(path.with_suffix(".json").read_text())
 
-    def hard(self, model="kernel"):
-        return self.root / f"oof/tables/{model}/hard.parquet"
+    def label_only(self, model="kernel"):
+        return self.root / f"oof/tables/{model}/label-only.parquet"
 
 
 @pytest.fixture
@@ -71,17 +71,17 @@ def labels(project):
 def test_a_submission_becomes_a_label_file_without_a_declaration(labels):
     ended = labels.bring()
     assert ended.returncode == 0, ended.stderr
-    assert "oof/tables/kernel/hard.parquet: labels of 8 rows of sample_submission.csv" in ended.stdout
+    assert "oof/tables/kernel/label-only.parquet: labels of 8 rows of sample_submission.csv" in ended.stdout
     assert 'let it vote: make vote COMP=tables MODELS="kernel ..."' in ended.stdout
     assert "DECLARED" not in ended.stdout
-    found = read_predictions(labels.hard())
+    found = read_predictions(labels.label_only())
     assert found.ids == tuple(labels.test_ids)
     assert (found.fold == -1).all()
     np.testing.assert_array_equal(found.logits, np.where(labels.decisions["a"], 16, -16))
-    assert (found.provenance.kind, found.provenance.declared) == ("hard", None)
-    before = labels.hard().read_bytes()
+    assert (found.provenance.kind, found.provenance.declared) == ("label_only", None)
+    before = labels.label_only().read_bytes()
     assert labels.bring().returncode == 0
-    assert labels.hard().read_bytes() == before
+    assert labels.label_only().read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_label_files_that_kaggle_would_refuse_are_refused(labels, ids, labelled,
     assert not (labels.root / "oof").exists()
 
 
-def test_what_is_no_label_file_needs_predictions_of_train_rows(labels):
+def test_a_file_that_is_not_a_label_file_needs_predictions_of_train_rows(labels):
     np.save(labels.root / "test.npy", np.full((TEST, 3), 0.5))
     pd.DataFrame({"Id": labels.test_ids, "Target": "0"}).to_csv(labels.root / "other.csv", index=False)
     for name in ("test.npy", "other.csv"):
         error = labels.project.refused(labels.bring(test=name))
-        assert f"{name} is no label file (a CSV with the columns Id,Predicted)" in error
+        assert f"{name} is not a label file (a CSV with the columns Id,Predicted)" in error
         assert "add VAL=" in error
     assert "there is no gone.csv" in labels.project.refused(labels.bring(test="gone.csv"))
     assert "there is nothing to import" in labels.refused("importing", "--model", "kernel")
@@ -119,19 +119,19 @@ def test_what_is_no_label_file_needs_predictions_of_train_rows(labels):
     )
 
 
-def test_labels_do_not_pass_for_predictions(labels):
+def test_labels_are_not_taken_for_predictions(labels):
     np.save(labels.root / "val.npy", np.random.default_rng(0).random((TRAIN, 3)))
     predicted = ("--val", "val.npy", "--declare", "oof")
     error = labels.project.refused(labels.bring("kernel", "a.csv", *predicted))
-    assert "a.csv is a label file, which says nothing of how sure kernel was" in error
+    assert "a.csv is a label file, which does not say how sure kernel was" in error
     np.save(labels.root / "test.npy", labels.decisions["a"].astype(float))
     error = labels.project.refused(labels.bring("kernel", "test.npy", *predicted))
-    assert "test.npy holds decisions, nothing but 0 and 1" in error
+    assert "test.npy holds decisions, only 0 and 1" in error
     assert "TEST=file.csv with Id,Predicted" in error
     assert not (labels.root / "oof").exists()
 
 
-def test_a_name_is_one_model(labels):
+def test_a_name_belongs_to_one_model(labels):
     assert labels.bring().returncode == 0
     np.save(labels.root / "val.npy", np.random.default_rng(0).random((TRAIN, 3)))
     ended = labels.call("importing", "--model", "kernel", "--val", "val.npy", "--declare", "oof")
@@ -140,7 +140,7 @@ def test_a_name_is_one_model(labels):
     assert "oof/tables/theirs holds an imported model already" in labels.project.refused(labels.bring("theirs"))
 
 
-def test_three_label_files_vote_by_majority_and_nothing_is_claimed(labels):
+def test_three_label_files_vote_by_majority_without_a_nested_score(labels):
     for model in ("a", "b"):
         assert labels.bring(f"kernel-{model}", f"{model}.csv").returncode == 0
     ended = labels.call("vote", "--models", "kernel-a", "kernel-b", "--file", "c.csv")
@@ -174,9 +174,9 @@ def test_at_least_says_how_many_votes_a_label_needs(labels):
         assert f"AT_LEAST={wrong} of 3 files: ask for 1 to 3" in labels.refused("vote", *files, "--at-least", wrong)
 
 
-def test_score_and_the_message_for_kaggle_claim_nothing_for_a_vote(labels):
+def test_score_prints_no_nested_score_for_a_vote(labels):
     assert labels.call("vote", "--file", "a.csv", "b.csv").returncode == 0
-    truth = pd.DataFrame({"Id": labels.test_ids, "Target": labels.strings(labels.decisions["a"]), "Part": "unshifted"})
+    truth = pd.DataFrame({"Id": labels.test_ids, "Target": labels.strings(labels.decisions["a"]), "Usage": "unshifted"})
     truth.to_csv(labels.root / "truth.csv", index=False)
     ended = labels.call("score", "--labels", "truth.csv")
     assert ended.returncode == 0, ended.stderr
@@ -190,13 +190,13 @@ def test_score_and_the_message_for_kaggle_claim_nothing_for_a_vote(labels):
         (("--file", "a.csv"), "1 file cannot vote"),
         (("--file", "a.csv", "./a.csv"), "a.csv is given twice"),
         (("--file", "a.csv", "gone.csv"), "there is no gone.csv"),
-        (("--models", "kernel", "nobody"), "there is no oof/tables/nobody/hard.parquet: make import COMP=tables MODEL=nobody TEST="),
-        (("--models", "kernel", "theirs"), "theirs predicts and is no label file"),
+        (("--models", "kernel", "nobody"), "there is no oof/tables/nobody/label-only.parquet: make import COMP=tables MODEL=nobody TEST="),
+        (("--models", "kernel", "theirs"), "theirs has predictions and is not a label file"),
         (("--models", "kernel", "--file", "few.csv"), "few.csv lacks 1 of the 8 ids"),
         (("--models", "kernel", "--file", "a.csv", "--at-least", "3"), "AT_LEAST=3 of 2 files"),
     ],
 )
-def test_votes_that_cannot_be_held_are_refused(labels, typed, message):
+def test_impossible_votes_are_refused(labels, typed, message):
     assert labels.bring().returncode == 0
     np.save(labels.root / "val.npy", np.random.default_rng(0).random((TRAIN, 3)))
     assert labels.call("importing", "--model", "theirs", "--val", "val.npy", "--declare", "oof").returncode == 0
@@ -208,16 +208,19 @@ def test_votes_that_cannot_be_held_are_refused(labels, typed, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"classes": ("round", "bright", "dotted")}, "kernel/hard.parquet has the class 'dotted' where the competition has 'striped'"),
-        ({"competition": "other"}, "kernel/hard.parquet was made as competition other, not tables"),
-        ({"kind": "test"}, "kernel/hard.parquet was made as kind test, not hard"),
-        ({"model": "theirs"}, "kernel/hard.parquet was made as model theirs, not kernel"),
+        (
+            {"classes": ("round", "bright", "dotted")},
+            "kernel/label-only.parquet has the class 'dotted' where the competition has 'striped'",
+        ),
+        ({"competition": "other"}, "kernel/label-only.parquet was made as competition other, not tables"),
+        ({"kind": "test"}, "kernel/label-only.parquet was made as kind test, not label_only"),
+        ({"model": "theirs"}, "kernel/label-only.parquet was made as model theirs, not kernel"),
     ],
 )
-def test_a_label_file_that_is_not_what_its_path_says_does_not_vote(labels, change, message):
+def test_a_label_file_that_does_not_match_its_path_does_not_vote(labels, change, message):
     assert labels.bring().returncode == 0
-    found = read_predictions(labels.hard())
-    Predictions(found.ids, found.fold, found.logits, found.provenance.model_copy(update=change)).write(labels.hard())
+    found = read_predictions(labels.label_only())
+    Predictions(found.ids, found.fold, found.logits, found.provenance.model_copy(update=change)).write(labels.label_only())
     error = labels.refused("vote", "--models", "kernel", "--file", "b.csv")
     assert message in error
     assert error.endswith("make import COMP=tables MODEL=kernel TEST=submission.csv")
@@ -238,7 +241,7 @@ def known(labels, rows, name="leak.csv", columns=("Id", "Target")):
 
 
 @pytest.mark.parametrize("columns", [("Id", "Target"), ("Id", "Predicted")])
-def test_known_labels_replace_the_submissions_in_a_file_that_says_so(labels, columns):
+def test_known_labels_replace_those_of_the_submission_in_a_file_that_says_so(labels, columns):
     rows = [5, 0, 3]
     wanted = labels.decisions["a"].copy()
     wanted[rows] = known(labels, rows, columns=columns)
@@ -258,17 +261,17 @@ def test_known_labels_replace_the_submissions_in_a_file_that_says_so(labels, col
     assert "nested" not in sidecar
 
 
-def test_an_overlay_of_a_proven_submission_claims_nothing(labels):
-    proven = labels.root / "submissions/tables/default-00000000.csv"
-    proven.parent.mkdir(parents=True)
+def test_an_overlay_of_a_submission_with_a_nested_score_has_none(labels):
+    scored = labels.root / "submissions/tables/default-00000000.csv"
+    scored.parent.mkdir(parents=True)
     labels.write("submissions/tables/default-00000000.csv", labels.decisions["a"])
-    proven.with_suffix(".json").write_text(json.dumps({"nested": {"value": 0.5, "error": 0.01}}))
+    scored.with_suffix(".json").write_text(json.dumps({"nested": {"value": 0.5, "error": 0.01}}))
     known(labels, [1, 2])
     ended = labels.call("overlay", "--labels", "leak.csv")  # of the newest
     assert ended.returncode == 0, ended.stderr
-    (laid,) = proven.parent.glob("default-00000000-overlay-*.csv")
+    (laid,) = scored.parent.glob("default-00000000-overlay-*.csv")
     assert "nested" not in json.loads(laid.with_suffix(".json").read_text())
-    assert f"make submit COMP=tables FILE={proven.relative_to(labels.root)}" in ended.stdout
+    assert f"make submit COMP=tables FILE={scored.relative_to(labels.root)}" in ended.stdout
     error = labels.refused("overlay", "--labels", "leak.csv")  # the newest is the overlay now
     assert f"{laid.relative_to(labels.root)} is an overlay" in error
     laid.with_suffix(".json").unlink()
@@ -310,7 +313,7 @@ def test_bad_tables_of_known_labels_are_refused(labels, text, message):
     assert not (labels.root / "submissions").exists()
 
 
-def test_make_hands_over_files_models_and_labels():
+def test_make_passes_files_models_and_labels_on():
     def typed(*given):
         command = ["make", "--no-print-directory", *given, "COMP=hpa", "RUN=printf '%s|' "]
         return subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, check=True).stdout

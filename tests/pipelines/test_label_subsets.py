@@ -1,4 +1,4 @@
-"""Models of a part of the classes: trained, stacked on their part alone, scored, and never mixed with the whole unasked."""
+"""Models of a class subset: trained, stacked on their subset alone, scored, and never mixed with models of all classes unasked."""
 
 import json
 import re
@@ -9,18 +9,19 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from comp.competition import load_competition
-from comp.labels import LabelSpace
-from comp.predictions import Predictions, data_fingerprint, read_predictions
+from comp.competition.competition import load_competition
+from comp.competition.labels import LabelSpace
+from comp.predictions.prediction_file import Predictions, read_predictions
+from comp.predictions.provenance import data_fingerprint
 from pipelines.submit import default_message
 from tests.pipelines.stacked_tables import CLASSES, TRAIN, YAML, Tables
 
-PART, COLUMNS = ("round", "striped"), [0, 2]
+SUBSET, COLUMNS = ("round", "striped"), [0, 2]
 OTHER = ("bright", "absent")
 STACK = """
 blenders: [{name: mean}, {name: best_single}, {name: greedy, steps: 4}]
 thresholds: [{name: exact}, {name: single}]
-members: {name: mean}
+ablation: {name: mean}
 bootstraps: 100
 shift: true
 """
@@ -47,89 +48,91 @@ def newest(tables, competition="tables"):
 
 
 def narrow_by_hand(tables, models):
-    """A competition of the part's classes alone, its tables and the models' files cut by hand."""
-    two = YAML.replace("data/tables", "data/narrow").replace(", ".join(CLASSES), ", ".join(PART))
+    """A competition of the subset's classes alone, with its tables and the models' files cut by hand."""
+    two = YAML.replace("data/tables", "data/narrow").replace(", ".join(CLASSES), ", ".join(SUBSET))
     (tables.root / "configs/competitions/narrow.yaml").write_text(two + 'tokens: ["0", "2"]\n')
     labels = tables.truth[:TRAIN][:, COLUMNS]
     data = tables.root / "data/narrow"
     data.mkdir()
-    strings = [" ".join(token for token, has in zip("02", row, strict=True) if has) for row in labels]
+    strings = [" ".join(token for token, is_positive in zip("02", row, strict=True) if is_positive) for row in labels]
     pd.DataFrame({"Id": tables.train_ids, "Target": strings}).to_csv(data / "train.csv", index=False)
     (data / "sample_submission.csv").write_text((tables.root / "data/tables/sample_submission.csv").read_text())
     tables.folds.write(tables.root / "oof/narrow/folds.csv")
     for model in models:
         for path in (tables.root / "oof/tables" / model).glob("*.parquet"):
             found = read_predictions(path)
-            columns = [found.provenance.classes.index(name) for name in PART]
-            changed = {"competition": "narrow", "classes": PART, "data": data_fingerprint(tables.train_ids, labels)}
+            columns = [found.provenance.classes.index(name) for name in SUBSET]
+            changed = {"competition": "narrow", "classes": SUBSET, "data": data_fingerprint(tables.train_ids, labels)}
             made = Predictions(found.ids, found.fold, found.logits[:, columns], found.provenance.model_copy(update=changed))
             made.write(tables.root / "oof/narrow" / model / path.name)
 
 
 def assert_same_stack(tables, name):
-    """What two competitions' stacks decided, claim, explain and predict."""
-    (sheet, told), (by_hand, expected) = newest(tables), newest(tables, "narrow")
+    """The stacks of both competitions decide, report and predict the same."""
+    (sheet, summary), (by_hand, expected) = newest(tables), newest(tables, "narrow")
     assert sheet.read_bytes() == by_hand.read_bytes()
-    differ = {key for key in told.keys() | expected.keys() if told.get(key) != expected.get(key)}
+    differ = {key for key in summary.keys() | expected.keys() if summary.get(key) != expected.get(key)}
     assert differ == {"competition", "data", "models", "note"}
-    assert set(told["curves"]) == set(told["shift"]) == set(told["logit_thresholds"]) == set(told["classes"]) == set(PART)
+    assert set(summary["curves"]) == set(summary["shift"]) == set(summary["logit_thresholds"]) == set(summary["classes"]) == set(SUBSET)
     for file in ("stack", "stack-test"):
         own, theirs = (read_predictions(tables.root / f"oof/{competition}/{name}/{file}.parquet") for competition in ("tables", "narrow"))
-        assert own.provenance.classes == PART
+        assert own.provenance.classes == SUBSET
         np.testing.assert_array_equal(own.logits, theirs.logits)
-    return told
+    return summary
 
 
-def test_a_stack_with_a_model_of_a_part_is_the_stack_of_files_narrowed_by_hand(tables):
+def test_a_stack_with_a_model_of_a_subset_is_the_stack_of_files_narrowed_by_hand(tables):
     narrow_by_hand(tables, ("good", "fair", "coin"))
-    tables.restrict("fair", PART)
+    tables.restrict("fair", SUBSET)
     said = stack(tables, "--stack", "first", "--models", "good", "fair", "coin")
     assert "working on 2 of 4 classes, all that fair predicts: round, striped\n" in said
-    expected = stack(tables, "--stack", "first", competition="narrow")
-    told = assert_same_stack(tables, "first")
-    assert "hold-out, 20 rows: " in said
-    assert told["holdout"]["value"] > 0
-    assert told["members"]["models"].keys() == {"coin", "fair", "good"}
-    note = f"labels of 2 of 4 classes only: over all 4, of which the other 2 count 0, expect {told['nested']['value'] / 2:.4f}"
-    assert told["note"] == note
-    assert said.endswith(note + "\n")
-    kept = [line for line in said.splitlines() if not line.startswith(("working on", "labels of 2"))]
-    assert kept[:-1] == expected.splitlines()[:-1]
+    stack(tables, "--stack", "first", competition="narrow")
+    summary = assert_same_stack(tables, "first")
+    details, expected = (newest(tables, name)[0].with_suffix(".txt").read_text() for name in ("tables", "narrow"))
+    assert "hold-out, 20 rows: " in details
+    assert summary["holdout"]["value"] > 0
+    assert summary["ablation"]["models"].keys() == {"coin", "fair", "good"}
+    note = f"labels of 2 of 4 classes only: over all 4, of which the other 2 count 0, expect {summary['nested']['value'] / 2:.4f}"
+    assert summary["note"] == note
+    assert f"\nwarnings       {note}\n" in said
+    assert details.endswith(note + "\n")
+    kept = [line.replace(" over 2 of 4 classes", " over all 2 classes") for line in details.splitlines() if line != note]
+    assert kept == expected.splitlines()
 
 
-def test_the_submission_holds_labels_of_the_part_and_score_and_message_say_so(tables):
-    tables.restrict("fair", PART)
+def test_the_submission_holds_labels_of_the_subset_and_score_and_message_say_so(tables):
+    tables.restrict("fair", SUBSET)
     stack(tables, "--stack", "first", "--models", "good", "fair")
-    sheet, told = newest(tables)
+    sheet, summary = newest(tables)
     rows = pd.read_csv(sheet, dtype=str)
     assert rows.Id.tolist() == list(tables.test_ids)
     assert set(" ".join(rows.Predicted).split()) == {"0", "2"}
     space = LabelSpace.numbered(CLASSES)
     decisions, truth = space.multi_hot(rows.Predicted, tables.test_ids, "submission"), tables.truth[TRAIN:]
 
-    known = pd.DataFrame({"Id": tables.test_ids, "Target": space.strings(truth), "Part": "unshifted"})
+    known = pd.DataFrame({"Id": tables.test_ids, "Target": space.strings(truth), "Usage": "unshifted"})
     known.to_csv(tables.root / "known.csv", index=False)
     ended = tables.project.call("score", "--competition", "tables", "--labels", "known.csv")
     assert ended.returncode == 0, ended.stderr
-    whole, part = (f1_score(truth[:, some], decisions[:, some], average="macro", zero_division=0) for some in (slice(None), COLUMNS))
-    assert whole == part / 2
-    assert re.findall(r"^unshifted +40 +(\S+)", ended.stdout, re.MULTILINE) == [f"{whole:.4f}", f"{part:.4f}"]
-    assert "macro F1 over 4 classes" in ended.stdout
-    assert "over the 2 classes whose labels it holds" in ended.stdout
-    assert f"minus unshifted: {told['nested']['value'] - part:+.4f}" in ended.stdout
+    of_all, of_subset = (f1_score(truth[:, some], decisions[:, some], average="macro", zero_division=0) for some in (slice(None), COLUMNS))
+    assert of_all == of_subset / 2
+    assert re.findall(r"^unshifted +40 +(\S+)", ended.stdout, re.MULTILINE) == [f"{of_all:.4f}", f"{of_subset:.4f}"]
+    assert "macro F1 over all 4 classes" in ended.stdout
+    assert "over the 2 classes whose labels it can hold" in ended.stdout
+    assert f"minus unshifted: {summary['nested']['value'] - of_subset:+.4f}" in ended.stdout
 
     competition = load_competition("tables", tables.root)
     assert default_message(sheet, competition).endswith(" over 2 of 4 classes")
     stack(tables, "--stack", "first", "--models", "good")
     assert not default_message(newest(tables)[0], competition).endswith("classes")
     ended = tables.project.call("vote", "--competition", "tables", "--file", str(sheet), str(newest(tables)[0]))
-    assert f"{sheet} holds labels of 2 of 4 classes, and votes against all others" in ended.stdout
+    assert f"{sheet} holds labels of only 2 of 4 classes; it votes against all others" in ended.stdout
 
 
-def test_a_stack_of_all_leaves_models_of_a_part_out_and_says_so(tables):
-    tables.restrict("coin", PART)
+def test_a_stack_of_all_classes_skips_models_of_a_subset_and_says_so(tables):
+    tables.restrict("coin", SUBSET)
     said = stack(tables, "--stack", "first")
-    assert "left out: coin, oof/tables/coin predicts 2 of 4 classes: ask for it by its name in MODELS\n" in said
+    assert "skipped coin: oof/tables/coin predicts 2 of 4 classes: list it in MODELS to include it\n" in said
     assert "stacking 2 models" in said
     assert "working on" not in said
     before = tables.submissions()
@@ -139,16 +142,18 @@ def test_a_stack_of_all_leaves_models_of_a_part_out_and_says_so(tables):
     assert tables.submissions() == before
 
 
-def test_where_all_models_are_of_a_part_the_command_to_type_is_given(tables):
+def test_if_all_models_are_of_a_subset_the_error_says_what_to_type(tables):
     for model in ("coin", "fair", "good"):
-        tables.restrict(model, PART)
+        tables.restrict(model, SUBSET)
     line = tables.project.refused(tables.stack("--stack", "first"))
-    assert line.endswith('oof/tables holds no complete model of all 4 classes: ask by name: make stack COMP=tables MODELS="coin fair good"')
+    assert line.endswith(
+        'oof/tables holds no complete model of all 4 classes: list models by name: make stack COMP=tables MODELS="coin fair good"'
+    )
     assert "working on 2 of 4 classes, all that coin predicts" in stack(tables, "--stack", "first", "--models", "coin", "fair", "good")
     assert "no complete model of all" in tables.project.refused(tables.stack("--stack", "second"))
 
 
-def test_the_smallest_of_nested_parts_is_worked_on(tables):
+def test_the_smallest_of_nested_subsets_is_worked_on(tables):
     tables.restrict("coin", ("round", "bright", "striped"))
     tables.restrict("fair", ("striped",))
     said = stack(tables, "--stack", "first", "--models", "good", "coin", "fair")
@@ -157,21 +162,21 @@ def test_the_smallest_of_nested_parts_is_worked_on(tables):
 
 
 def mixed_folds(tables):
-    tables.restrict("fair", PART, "fold-2")
+    tables.restrict("fair", SUBSET, "fold-2")
 
 
 def another_order(tables):
-    tables.restrict("fair", PART[::-1])
+    tables.restrict("fair", SUBSET[::-1])
 
 
 def ratios_inside_a_committee(tables):
-    tables.restrict("fair", PART)
+    tables.restrict("fair", SUBSET)
     rule = "thresholds: [{name: committee, of: [{name: exact}, {name: ratio, ratios: {1: 0.3}}]}]"
     (tables.root / "configs/stacks/first.yaml").write_text(f"blenders: [{{name: mean}}]\n{rule}\n")
 
 
-def other_parts(tables):
-    tables.restrict("fair", PART)
+def other_subsets(tables):
+    tables.restrict("fair", SUBSET)
     tables.restrict("good", OTHER)
 
 
@@ -180,14 +185,18 @@ def other_parts(tables):
     [
         (
             mixed_folds,
-            "fair/fold-2.parquet has 2 classes and fold-0.parquet 4, only one of them 'bright': .*make model .*MODEL=fair",
+            "fair/fold-2.parquet has 2 classes and fold-0.parquet 4; only one of them has 'bright': .*make model .*MODEL=fair",
         ),
         (another_order, "fair/fold-0.parquet has its classes in another order than the competition"),
         (ratios_inside_a_committee, "the stack first gives `ratios` by the numbers of all classes, and fair predicts 2 of 4 classes"),
-        (other_parts, "good predicts 2 classes and fair 2, of which good lacks 2, e.g. 'round': a stack needs .*leave good or fair out of"),
+        (
+            other_subsets,
+            "good predicts 2 classes and fair 2, 2 of them not predicted by good, e.g. 'round': "
+            "all models of a stack .*leave good or fair out of",
+        ),
     ],
 )
-def test_what_shares_no_part_is_refused_before_the_proof(tables, harm, message):
+def test_models_without_a_common_subset_are_an_error_before_the_evaluation(tables, harm, message):
     harm(tables)
     ended = tables.stack("--stack", "first", "--models", "good", "fair")
     assert re.search(message, tables.project.refused(ended))
@@ -195,9 +204,9 @@ def test_what_shares_no_part_is_refused_before_the_proof(tables, harm, message):
     assert not tables.submissions()
 
 
-def test_a_stack_of_a_part_is_a_model_of_that_part(tables):
+def test_a_stack_of_a_subset_is_a_model_of_that_subset(tables):
     narrow_by_hand(tables, ("good", "fair", "coin"))
-    tables.restrict("fair", PART)
+    tables.restrict("fair", SUBSET)
     stack(tables, "--stack", "first", "--models", "good", "fair")
     said = stack(tables, "--stack", "second", "--models", "first", "coin")
     assert "working on 2 of 4 classes, all that first predicts: round, striped\n" in said
@@ -207,22 +216,22 @@ def test_a_stack_of_a_part_is_a_model_of_that_part(tables):
 
     tables.restrict("coin", OTHER)
     error = tables.project.refused(tables.stack("--stack", "second", "--models", "first", "coin"))
-    assert "coin predicts 2 classes and first 2, of which coin lacks 2" in error
+    assert "coin predicts 2 classes and first 2, 2 of them not predicted by coin" in error
 
 
-def test_a_stack_of_all_classes_is_fitted_anew_on_the_part_of_another_model(tables):
+def test_a_stack_of_all_classes_is_fitted_again_on_the_subset_of_another_model(tables):
     narrow_by_hand(tables, ("good", "fair", "coin"))
     stack(tables, "--stack", "first", "--models", "good", "coin")
-    tables.restrict("fair", PART)
+    tables.restrict("fair", SUBSET)
     assert "all that fair predicts" in stack(tables, "--stack", "second", "--models", "first", "fair")
     stack(tables, "--stack", "first", "--models", "good", "coin", competition="narrow")
     stack(tables, "--stack", "second", "--models", "first", "fair", competition="narrow")
     assert_same_stack(tables, "second")
 
 
-def test_a_stack_of_a_part_stays_one_when_its_models_predict_everything_again(tables):
+def test_a_stack_of_a_subset_stays_one_when_its_models_predict_all_classes_again(tables):
     before = {path: path.read_bytes() for path in (tables.root / "oof/tables/fair").glob("*.parquet")}
-    tables.restrict("fair", PART)
+    tables.restrict("fair", SUBSET)
     stack(tables, "--stack", "first", "--models", "good", "fair")
     for path, content in before.items():
         path.write_bytes(content)
@@ -239,7 +248,7 @@ def labels_of(root: Path, ids):
 
 
 @pytest.mark.parametrize("settings", ["labels=[round,striped]", "labels=[2,round,'0']", "labels.top=2"])
-def test_a_fold_trains_on_a_part_of_the_classes_and_scores_it(project, settings):
+def test_a_fold_is_trained_on_a_class_subset_and_scored_on_it(project, settings):
     ended = fold(project, settings)
     assert ended.returncode == 0, ended.stderr
     whole = labels_of(project.root, pd.read_csv(project.root / "data/tiny/train.csv").Id)
@@ -256,7 +265,7 @@ def test_a_fold_trains_on_a_part_of_the_classes_and_scores_it(project, settings)
     assert "complete, nothing to do" in fold(project, settings).stdout
 
 
-def test_a_trained_part_is_stacked_by_name(project):
+def test_a_trained_subset_is_stacked_by_name(project):
     (project.root / "configs/stacks/first.yaml").write_text(STACK)
     for model, settings in (("tiny", "labels.top=2"), ("small", "seed=1")):
         ended = project.call("models", "--competition", "tiny", "--models", model, "--workers", "1", "--set", f"train.epochs=1 {settings}")
@@ -264,7 +273,7 @@ def test_a_trained_part_is_stacked_by_name(project):
     ended = project.call("stack", "--competition", "tiny", "--stack", "first", "--models", "tiny", "small")
     assert ended.returncode == 0, ended.stderr
     assert "working on 2 of 3 classes, all that tiny predicts" in ended.stdout
-    assert "left out: tiny" in project.call("stack", "--competition", "tiny", "--stack", "first").stdout
+    assert "skipped tiny:" in project.call("stack", "--competition", "tiny", "--stack", "first").stdout
 
 
 @pytest.mark.parametrize(
@@ -275,7 +284,7 @@ def test_a_trained_part_is_stacked_by_name(project):
         ("{top: 99}", "there are no 99 classes: ask for at most 3"),
     ],
 )
-def test_labels_that_there_are_not_are_refused_by_the_files_name(project, labels, message):
+def test_the_error_for_unknown_labels_names_the_model(project, labels, message):
     path = project.root / "configs/models/tiny.yaml"
     path.write_text(path.read_text() + f"labels: {labels}\n")
     assert project.refused(fold(project)).endswith(f"labels of tiny: {message}")
@@ -283,7 +292,7 @@ def test_labels_that_there_are_not_are_refused_by_the_files_name(project, labels
 
 
 @pytest.mark.parametrize("labels", ["{top: 0}", "{top: true}", "{tip: 2}", "round", "{}", "[]", "[true]"])
-def test_labels_of_no_such_form_are_refused(project, labels):
+def test_labels_of_another_form_are_an_error(project, labels):
     path = project.root / "configs/models/tiny.yaml"
     path.write_text(path.read_text() + f"labels: {labels}\n")
     line = project.refused(fold(project))

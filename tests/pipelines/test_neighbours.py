@@ -1,4 +1,4 @@
-"""Models that embed: trained, read, shown and left out as a user would."""
+"""Models that embed images: training, `make neighbours` and `make ablate`, as a user types them."""
 
 import re
 
@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comp.embeddings import read_embeddings
-from comp.features import read_features
-from comp.folds import Folds
-from comp.predictions import read_predictions
-from pipelines.neighbour_report import drawn_shares
+from comp.folds.fold_map import FoldMap
+from comp.neighbours.known_groups import true_shares
+from comp.predictions.embeddings import read_embeddings
+from comp.predictions.features import read_features
+from comp.predictions.prediction_file import read_predictions
 
 METRIC = """
 trainer: metric
 backbone: test_resnet
-weights: scratch
+initial_weights: scratch
 size: 32
 embedding: 8
 sampler: {name: identities, images: 2}
@@ -40,7 +40,7 @@ def neighbours(project, *arguments):
 
 def test_a_model_that_embeds_writes_predictions_embeddings_and_joins_stacks(embedding):
     folder = embedding.root / "oof/tiny/near"
-    folds = Folds.read(embedding.root / "oof/tiny/folds.csv")
+    folds = FoldMap.read(embedding.root / "oof/tiny/folds.csv")
     labels = pd.read_csv(embedding.root / "data/tiny/train.csv", index_col="Id", keep_default_na=False)["Target"]
     for fold in range(3):
         found, predicted = read_embeddings(folder / f"embeddings-{fold}.parquet"), read_predictions(folder / f"fold-{fold}.parquet")
@@ -50,11 +50,11 @@ def test_a_model_that_embeds_writes_predictions_embeddings_and_joins_stacks(embe
         for row, values in enumerate(similarity):
             best = np.argsort(-values)[:4]
             weight = np.exp((values[best] - 1) / 0.1)
-            has = np.array([[str(column) in labels[others[one]].split() for column in range(3)] for one in best])
+            is_positive = np.array([[str(column) in labels[others[one]].split() for column in range(3)] for one in best])
             prior = (np.array([[str(column) in labels[other].split() for column in range(3)] for other in others]).sum(axis=0) + 0.5) / (
                 len(others) + 1
             )
-            expected = (weight @ has + 0.01 * prior) / (weight.sum() + 0.01)
+            expected = (weight @ is_positive + 0.01 * prior) / (weight.sum() + 0.01)
             np.testing.assert_allclose(1 / (1 + np.exp(-predicted.logits[row])), expected, atol=1e-5)
     again = embedding.call("fold", "--competition", "tiny", "--model", "near", "--fold", "1")
     assert "near fold 1: complete, nothing to do" in again.stdout
@@ -66,10 +66,10 @@ def test_a_model_that_embeds_writes_predictions_embeddings_and_joins_stacks(embe
     assert "stacking 2 models on 36 rows in 3 folds: near, tiny" in stacked.stdout
 
 
-def test_the_report_says_how_well_neighbours_predict_and_writes_what_to_look_at(embedding):
+def test_the_report_scores_neighbours_and_writes_review_map_and_features(embedding):
     ended = neighbours(embedding, "--models", "near", "tiny")
     assert ended.returncode == 0, ended.stderr
-    for words in ("neighbours of near: 36 images, each with its 4 nearest of other folds", "near minus tiny", "known (", "new ("):
+    for words in ("neighbours of near: 36 images, each with its 4 nearest in other folds", "near minus tiny", "known (", "new ("):
         assert words in ended.stdout
     folder = embedding.root / "runs/tiny/neighbours"
     reviewed = pd.read_csv(folder / "review.csv", dtype=str, keep_default_na=False)
@@ -98,7 +98,7 @@ def test_the_report_says_how_well_neighbours_predict_and_writes_what_to_look_at(
     assert features[row, 4] == pytest.approx(similarity.max(), abs=1e-6)
 
 
-def test_a_picture_shows_an_image_of_train_or_test_with_its_neighbours(embedding):
+def test_a_picture_shows_a_train_or_test_image_with_its_neighbours(embedding):
     folds = pd.read_csv(embedding.root / "oof/tiny/folds.csv", index_col="id")["fold"]
     for image_id in ("image-05", "image-40"):
         ended = neighbours(embedding, "--models", "near", "--id", image_id, "--count", "3")
@@ -113,7 +113,7 @@ def test_a_picture_shows_an_image_of_train_or_test_with_its_neighbours(embedding
 
 
 def test_what_a_model_is_worth(embedding):
-    ended = embedding.call("without", "--competition", "tiny", "--model", "near", "--stack", "quick")
+    ended = embedding.call("ablate", "--competition", "tiny", "--model", "near", "--stack", "quick")
     assert ended.returncode == 0, ended.stderr
     assert "with near: near, tiny" in ended.stdout
     assert "without: tiny" in ended.stdout
@@ -141,7 +141,7 @@ def test_embeddings_of_a_model_that_no_longer_embeds_are_not_read(embedding):
     assert "there is no model that embeds images" in embedding.refused(neighbours(embedding))
 
 
-def test_neighbours_vote_as_they_were_told_to_when_the_model_was_trained(embedding):
+def test_neighbours_vote_with_the_settings_the_model_was_trained_with(embedding):
     before = neighbours(embedding, "--models", "near").stdout
     path = embedding.root / "configs/models/near.yaml"
     path.write_text(path.read_text().replace("count: 4", "count: 2"))
@@ -150,15 +150,15 @@ def test_neighbours_vote_as_they_were_told_to_when_the_model_was_trained(embeddi
 
 def test_stacks_refuse_features_of_neighbours_that_are_out_of_date(embedding):
     table = "oof/tiny/near/features.parquet"
-    (embedding.root / "configs/stacks/told.yaml").write_text(
+    (embedding.root / "configs/stacks/with-features.yaml").write_text(
         f"blenders: [{{name: mean}}, {{name: lightgbm}}]\nthresholds: [{{name: exact}}]\nfeatures: [{table}]\n"
     )
     assert neighbours(embedding, "--models", "near").returncode == 0
-    arguments = ("stack", "--competition", "tiny", "--stack", "told", "--models", "near", "tiny")
+    arguments = ("stack", "--competition", "tiny", "--stack", "with-features", "--models", "near", "tiny")
     ended = embedding.call(*arguments)
     assert ended.returncode == 0, ended.stderr
-    error = embedding.refused(embedding.call("without", "--competition", "tiny", "--model", "near", "--stack", "told"))
-    assert f"configs/stacks/told.yaml has the features {table}, made from near: choose a stack without them" in error
+    error = embedding.refused(embedding.call("ablate", "--competition", "tiny", "--model", "near", "--stack", "with-features"))
+    assert f"configs/stacks/with-features.yaml has the features {table}, made from near: choose a stack without them" in error
 
     train(embedding, "train.epochs=3", 0, 1, 2)
     again = 'make it again: make neighbours COMP=tiny MODELS="near"'
@@ -178,11 +178,11 @@ def test_stacks_refuse_features_of_neighbours_that_are_out_of_date(embedding):
         ("neighbours", ("--models", "near", "--id", "nobody"), "tiny has no image nobody: give an id of its train table or its sample"),
         ("neighbours", ("--models", "naer"), "there is no model naer in oof/tiny, nor in configs/models: did you mean near?"),
         ("neighbours", ("--models", "tiny"), "none of tiny embeds images: train one: make model COMP=tiny MODEL=arcface-"),
-        ("without", ("--model", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny MODEL=small"),
-        ("without", ("--model", "narr"), "there is no model narr in oof/tiny, nor in configs/models: did you mean near?"),
-        ("without", ("--model", ""), "no model is named: say which one to leave out: make without MODEL="),
-        ("without", ("--model", "near", "--models", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny"),
-        ("without", ("--model", "near", "--models", "near"), "without near no model is left to stack: train others: make model COMP=tiny"),
+        ("ablate", ("--model", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny MODEL=small"),
+        ("ablate", ("--model", "narr"), "there is no model narr in oof/tiny, nor in configs/models: did you mean near?"),
+        ("ablate", ("--model", ""), "no model is named: say which one to leave out: make ablate MODEL="),
+        ("ablate", ("--model", "near", "--models", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny"),
+        ("ablate", ("--model", "near", "--models", "near"), "without near no model is left to stack: train others: make model COMP=tiny"),
     ],
 )
 def test_mistakes_are_one_line(embedding, module, arguments, message):
@@ -193,14 +193,14 @@ def test_without_any_model_that_embeds(project):
     assert "there is no model that embeds images" in project.refused(neighbours(project))
 
 
-def test_known_antibodies_as_drawn_and_how_many_of_their_wells_were_trained_on():
-    """A and B have images in both folds; the second of B's is the only one of its well, test images are of both wells and of neither."""
+def test_true_shares_of_known_antibodies_and_of_their_wells():
+    """A and B have images in both folds; b2 is alone in its well; test images are from wells with and without training images."""
     images = [("a1", "A", "1"), ("a2", "A", "1"), ("b1", "B", "2"), ("b2", "B", "3"), ("c1", "C", "4")]
     tested = [("t1", "A", "1"), ("t2", "B", "2"), ("t3", "B", "5"), ("t4", "C", "4"), ("t5", "D", "6")]
-    drawn = pd.DataFrame([*images, *tested], columns=["id", "antibody", "well"]).set_index("id")
-    folds = Folds(tuple(name for name, *_ in images), np.array([0, 1, 0, 1, 0], np.int8), tuple("AABBC"))
+    tables = pd.DataFrame([*images, *tested], columns=["id", "antibody", "well"]).set_index("id")
+    folds = FoldMap(tuple(name for name, *_ in images), np.array([0, 1, 0, 1, 0], np.int8), tuple("AABBC"))
     # fold 0 is trained on a2 (well 1) and b2 (well 3), fold 1 on a1 (1), b1 (2) and c1 (4)
-    known, of_test, of_held_out = drawn_shares(drawn, folds, [name for name, *_ in tested])
+    known, of_test, of_held_out = true_shares(tables, folds, [name for name, *_ in tested])
     assert known == pytest.approx((3 / 5 + 4 / 5) / 2)
     assert of_test == pytest.approx((1 + 3) / (3 + 4))
     assert of_held_out == pytest.approx(2 / 4)

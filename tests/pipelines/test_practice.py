@@ -1,4 +1,4 @@
-"""The whole job on a drawn competition, small; and that nothing but scoring looks at its sealed labels."""
+"""All commands on a small practice competition. Only scoring reads its hidden labels."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ PRACTICE = """
 title: Small practice
 data: data/small
 groups: {table: antibodies.csv, column: antibody}
-folds: {count: 3, overlap: 0.7}
+folds: {count: 3, split_groups: 0.7}
 practice: {train: 90, test: 24, unshifted: 16, size: 32, groups_per_class: 2}
 models: [tiny, small]
 """
@@ -33,16 +33,16 @@ def drawn(project):
     return project
 
 
-def test_the_submission_is_the_same_without_the_sealed_labels(drawn):
+def test_the_submission_is_the_same_without_the_hidden_labels(drawn):
     first = submission_of(drawn)
     scored = drawn.call("score", "--competition", "small")
     assert scored.returncode == 0, scored.stderr
-    assert all(part in scored.stdout for part in ("private", "public", "unshifted"))
+    assert all(usage in scored.stdout for usage in ("private", "public", "unshifted"))
     sidecar = json.loads((drawn.root / "submissions/small" / first[0]).with_suffix(".json").read_text())
     assert set(sidecar["models"]) == {"small", "tiny"}
 
-    for folder in ("data/small/sealed", "oof/small", "submissions/small", "runs/small"):
+    for folder in ("data/small/hidden", "oof/small", "submissions/small", "runs/small"):
         shutil.rmtree(drawn.root / folder)
     assert submission_of(drawn) == first
-    assert not (drawn.root / "data/small/sealed").exists()
-    assert "sealed/labels.csv" in drawn.refused(drawn.call("score", "--competition", "small"))
+    assert not (drawn.root / "data/small/hidden").exists()
+    assert "hidden/labels.csv" in drawn.refused(drawn.call("score", "--competition", "small"))

@@ -6,23 +6,24 @@ import cv2
 import numpy as np
 import pytest
 
-from comp import parts
-from comp.competition import load_competition, read_train
-from comp.data.planes import Planes
-from comp.experiment import load_experiment
-from comp.metrics import macro_f1
-from comp.paths import Paths
-from comp.trainers.fold import FoldData
-from pipelines.rare_counts import Counts, table
+from comp.base import registry
+from comp.base.paths import Paths
+from comp.competition.competition import load_competition
+from comp.competition.experiments.load import load_experiment
+from comp.competition.tables import read_train
+from comp.images.input_channels import InputChannels
+from comp.images.label_counts import LabelCounts, table
+from comp.metrics.macro_f1 import macro_f1
+from comp.training.trainer import FoldData
 from tests.pipelines.stacked_tables import Tables
 
-PLAIN = "backbone: test_resnet\nweights: scratch\nsize: 32\n"
+PLAIN = "backbone: test_resnet\ninitial_weights: scratch\nsize: 32\n"
 RARE = PLAIN + "rare: {below: 25, target: 50}\n"
 
 
 @pytest.fixture
 def tables(project):
-    """Three drawn models of which "good" has copies; "striped", 13 of 200, is rare, "absent" has no image."""
+    """Three models with synthetic predictions. "good" has copies. "striped" (13 of 200) is rare, "absent" has no image."""
     for model, text in {"good": RARE, "fair": PLAIN, "coin": PLAIN}.items():
         (project.root / f"configs/models/{model}.yaml").write_text(text)
     return Tables(project)
@@ -38,14 +39,14 @@ def cells(shown, name):
     return [float(number) for number in re.findall(r"[-+]?\d+\.?\d*", line.removeprefix(name).replace("+-", " "))]
 
 
-def test_counts_are_those_of_the_batches_that_training_sees(tables):
+def test_counts_are_those_of_the_training_batches(tables):
     ended = rare(tables, "good")
     assert ended.returncode == 0, ended.stderr
     competition, paths = load_competition("tables", tables.root), Paths("tables", tables.root)
     experiment = load_experiment("good", competition, root=tables.root)
     ids, labels = read_train(competition, paths)
     rows = np.flatnonzero(tables.folds.in_order(ids).fold != 0)
-    data = FoldData(np.zeros((200, 2, 2, 4), np.uint8), labels, rows, Planes((0, 1, 2, 3)))
+    data = FoldData(np.zeros((200, 2, 2, 4), np.uint8), labels, rows, InputChannels((0, 1, 2, 3)))
     batches = data.batches(experiment, 0)
     before, after = labels[rows].sum(axis=0), labels[batches.all_rows].sum(axis=0)
     for column, name in enumerate(competition.classes):
@@ -81,17 +82,17 @@ def test_recall_of_rare_classes_is_compared_with_every_other_model(tables):
 
 def test_tuned_thresholds_come_from_the_other_folds(tables):
     found = cells(rare(tables, "coin", "good").stdout, "good")
-    rule = parts.build("thresholds", {"name": "bagged"})
+    rule = registry.build("thresholds", {"name": "bagged"})
     order = np.argsort(tables.train_ids)
     labels, logits, fold = tables.truth[:200][order], tables.logits["good"][:200][order], tables.folds.fold[order]
     decided = np.zeros_like(labels)
     for held in range(4):
-        seen, unseen = fold != held, np.flatnonzero(fold == held)
+        fitted, held_out = fold != held, np.flatnonzero(fold == held)
         thresholds = np.full(4, 1e9)
-        for column in np.flatnonzero(labels[seen].any(axis=0)):
-            thresholds[column] = rule.threshold(logits[seen, column], labels[seen, column])
-        decided[unseen] = logits[unseen] >= thresholds
-        empty = unseen[~decided[unseen].any(axis=1)]
+        for column in np.flatnonzero(labels[fitted].any(axis=0)):
+            thresholds[column] = rule.threshold(logits[fitted, column], labels[fitted, column])
+        decided[held_out] = logits[held_out] >= thresholds
+        empty = held_out[~decided[held_out].any(axis=1)]
         decided[empty, (logits[empty] - thresholds).argmax(axis=1)] = True
     assert found[2] == pytest.approx(decided[:, 2][labels[:, 2]].mean(), abs=5e-5)
     assert found[6] == pytest.approx(macro_f1(labels, decided), abs=5e-5)
@@ -110,7 +111,7 @@ def test_mistakes_are_one_line(tables, models, message):
     assert message in tables.project.refused(rare(tables, *models))
 
 
-def test_no_rare_class_has_no_recall(tables):
+def test_no_rare_class_is_refused(tables):
     (tables.root / "configs/models/good.yaml").write_text(RARE.replace("below: 25", "below: 3"))
     assert "no class has fewer than 3 images: raise rare.below of configs/models/good.yaml" in tables.project.refused(
         rare(tables, "fair", "good")
@@ -118,7 +119,7 @@ def test_no_rare_class_has_no_recall(tables):
 
 
 def test_the_table_says_how_uneven_the_labels_are():
-    counts = Counts(("few", "many", "none"), np.array([4, 80, 0]), np.array([16, 8, 0]), below=20)
+    counts = LabelCounts(("few", "many", "none"), np.array([4, 80, 0]), np.array([16, 8, 0]), below=20)
     assert table(counts, 84, 16).splitlines() == [
         "class       images  copies  after",
         "many            80       8     88",

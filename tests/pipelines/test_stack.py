@@ -1,4 +1,4 @@
-"""Stacks as a user makes them: complete, proven, repeatable, and refused with one line that says what to type."""
+"""Stacks as a user makes them: complete, evaluated, repeatable, and refused with one line that says what to type."""
 
 import csv
 import json
@@ -6,15 +6,14 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from comp.folds import Folds
-from comp.labels import LabelSpace
+from comp.competition.labels import LabelSpace
+from comp.folds.fold_map import FoldMap
 from tests.pipelines.stacked_tables import CLASSES, SKILL, TRAIN, Tables
 
 
@@ -23,12 +22,13 @@ def tables(project):
     return Tables(project)
 
 
-def test_a_stack_is_proven_explained_and_written(tables):
-    ended = tables.stack()
+def test_a_stack_is_evaluated_explained_and_written(tables):
+    ended = tables.stack("--details")
     assert ended.returncode == 0, ended.stderr
-    sheet, sidecar = tables.submissions()
+    sheet, sidecar, text = tables.submissions()
     assert sheet.name.startswith("default-")
-    assert sidecar.name == sheet.stem + ".json"
+    assert [sidecar.name, text.name] == [sheet.stem + ".json", sheet.stem + ".txt"]
+    assert text.read_text().strip() in ended.stdout
 
     rows = list(csv.DictReader(sheet.read_text().splitlines()))
     assert [row["Id"] for row in rows] == list(tables.test_ids)
@@ -49,20 +49,65 @@ def test_a_stack_is_proven_explained_and_written(tables):
     assert told["logit_thresholds"]["absent"] is None
     assert all(np.isfinite(told["logit_thresholds"][name]) for name in CLASSES[:3])
     assert told["folds"] == tables.folds.fingerprint
-    assert f"{told['filled']} of them empty" in ended.stdout
+    assert f"{told['filled']} had no label above its threshold" in ended.stdout
     assert len(told["candidates"]) == 8
-    for line in [*told["candidates"], {"blender": "procedure", **told}]:
+    for line in [*told["candidates"], {"blender": "full pipeline", **told}]:
         assert printed(ended.stdout, line) == numbers_of(line)
-    for part in told["parts"]:
-        nested = f"{part['nested']['value']:.4f} +- {part['nested']['error']:.4f}"
-        assert f"{part['name']} groups: {nested} on {part['rows']} rows" in ended.stdout
+    for subset in told["row_subsets"]:
+        nested = f"{subset['nested']['value']:.4f} +- {subset['nested']['error']:.4f}"
+        assert f"{subset['name']} groups: {nested} on {subset['rows']} rows" in ended.stdout
     known = tables.folds.known()
-    assert {part["name"]: part["rows"] for part in told["parts"]} == {"known": known.sum(), "new": (~known).sum()}
+    assert {subset["name"]: subset["rows"] for subset in told["row_subsets"]} == {"known": known.sum(), "new": (~known).sum()}
     assert sum(one["folds_that_chose_it"] for one in told["candidates"]) == 4
 
 
+def test_the_last_lines_are_a_summary_and_the_tables_are_in_a_file(tables):
+    ended = tables.stack()
+    assert ended.returncode == 0, ended.stderr
+    sheet, sidecar, text = tables.submissions()
+    told = json.loads(sidecar.read_text())
+    before, lines = ended.stdout.rstrip().split("\n\n")
+    assert before.endswith("stacking 3 models on 200 rows in 4 folds: coin, fair, good")
+    assert "in-sample" in text.read_text()
+    assert "in-sample" not in ended.stdout
+    said = dict(line.split("  ", 1) for line in lines.replace("expected score ", "expected score  ").splitlines())
+    assert len(lines.splitlines()) <= 10
+    assert f"submissions/tables/{sheet.name} (40 rows" in said["submission"]
+    (low, high), nested = told["nested"]["interval"], told["nested"]["value"]
+    assert f"{nested:.3f} macro F1, 95 % interval {low:.3f} to {high:.3f}" in said["expected score"]
+    assert "submission averages 4 folds" in lines
+    best = max((one for one in told["candidates"] if one["blender"] == "best_single"), key=lambda one: one["nested"]["value"])
+    assert said["best single"].strip().startswith(f"{best['nested']['value']:.3f}, 95 % interval")
+    assert said["best single"].endswith(": good")
+    assert f"{told['candidate']['blender']} + {told['candidate']['thresholds']} thresholds" in said["chosen"]
+    assert f"good {told['weights'][0]['good']:.2f}" in said["models"]
+    assert f"submissions/tables/{text.name}" in said["details"]
+
+
+def test_many_warnings_still_fit_in_ten_lines(project):
+    """A hold-out that one model did not predict, a label shift, a model that hurts and a class subset."""
+    tables = Tables(project, holdout=0.2, train=2000, test=1500, shifted=0.7, apart=1.0)
+    for model in SKILL:
+        tables.restrict(model, CLASSES[:3])
+    tables.file("fair", "holdout-1").unlink()
+    recipe = "blenders: [{name: mean}, {name: best_single}]\nthresholds: [{name: exact}]\nbootstraps: 100\nablation: {name: mean}\n"
+    (tables.root / "configs/stacks/hurt.yaml").write_text(recipe)
+    ended = tables.stack("--models", *SKILL, "--stack", "hurt")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.rstrip().split("\n\n")[-1].splitlines()
+    assert len(lines) <= 10
+    assert "macro F1 over 3 of 4 classes" in lines[1]
+    warnings = "\n".join(lines[lines.index(next(line for line in lines if line.startswith("warnings"))) :])
+    assert "labels of 3 of 4 classes only: over all 4, of which the other 1 count 0, expect" in warnings
+    assert "label shift between train and test in round: " in warnings
+    assert "2 more, see the details" in warnings
+    details = tables.submissions()[2].read_text()
+    assert "hold-out not scored: fair did not predict its" in details
+    assert "models that lower the score by more than 1 standard error: coin" in details
+
+
 def decided(tables, told, ids):
-    """The decisions (N, C) that a sidecar stands for, from the prediction files' logits, and how many rows were empty."""
+    """The decisions (N, C) that follow from a sidecar and the prediction files' logits, and how many rows were empty."""
     number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
     rows = [number_of[name] for name in ids]
     probs = sum(weight / (1 + np.exp(-tables.logits[model][rows].astype(float))) for model, weight in told["weights"][0].items())
@@ -75,8 +120,8 @@ def decided(tables, told, ids):
 
 
 def printed(output, line):
-    """The numbers of a candidate's line of the table, or the procedure's; a gain over itself is printed as "-"."""
-    name = f"{line['blender']} + {line['thresholds']}" if "thresholds" in line else "procedure"
+    """The numbers of a candidate's line of the table, or the full pipeline's; a gain over itself is printed as "-"."""
+    name = f"{line['blender']} + {line['thresholds']}" if "thresholds" in line else "full pipeline"
     text = next(shown.removeprefix(name) for shown in output.splitlines() if shown.startswith(name + " "))
     text = re.sub(r"(?<=\s)-(?=\s|$)", "0 +- 0", text)
     return [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", text.replace("+- ", ""))]
@@ -84,9 +129,9 @@ def printed(output, line):
 
 def numbers_of(line):
     """The same from the sidecar, as far as the table prints them."""
-    nested, over = line["nested"], line["over"]
+    nested, gains = line["nested"], line["gains"]
     found = [nested["value"], nested["error"], line["in_sample"]]
-    found += [gain[key] for name in ("best_single", "mean") for gain in [over[name]] for key in ("value", "error")]
+    found += [gain[key] for name in ("best_single", "mean") for gain in [gains[name]] for key in ("value", "error")]
     return [round(number, 4) for number in found] + ([line["folds_that_chose_it"], 4] if "thresholds" in line else [])
 
 
@@ -97,7 +142,7 @@ def test_twice_gives_the_same_bytes_and_the_order_of_tables_and_files_does_not_m
     table = pd.read_csv(train, dtype=str, keep_default_na=False)
     table.iloc[::-1].to_csv(train, index=False)
     folds = tables.folds
-    Folds(folds.ids[::-1], folds.fold[::-1], folds.group[::-1]).write(tables.root / "oof/tables/folds.csv")
+    FoldMap(folds.ids[::-1], folds.fold[::-1], folds.group[::-1]).write(tables.root / "oof/tables/folds.csv")
     assert tables.stack().returncode == 0
     assert {path.name: path.read_bytes() for path in tables.submissions()} == before
 
@@ -113,7 +158,7 @@ def test_incomplete_models_are_left_out_saying_so_and_refused_when_asked_for(tab
     tables.file("fair", "fold-2").unlink()
     ended = tables.stack()
     assert ended.returncode == 0, ended.stderr
-    assert "left out: fair" in ended.stdout
+    assert "skipped fair:" in ended.stdout
     assert "make fold-2 COMP=tables MODEL=fair" in ended.stdout
     assert "stacking 2 models" in ended.stdout
     error = tables.project.refused(tables.stack("--models", "good", "fair"))
@@ -151,17 +196,18 @@ def test_missing_fold_map_is_made(tables):
 
 def test_two_folds_leave_nothing_to_choose_by(tables):
     folds = tables.folds
-    Folds(folds.ids, folds.fold % 2, folds.group).write(tables.root / "oof/tables/folds.csv")
+    FoldMap(folds.ids, folds.fold % 2, folds.group).write(tables.root / "oof/tables/folds.csv")
     error = tables.project.refused(tables.stack())
     assert "oof/tables/folds.csv has 2 folds" in error
     assert "remove the map and the predictions made with it, then: make folds COMP=tables" in error
 
 
-def test_one_model_is_said_to_be_every_blend(tables):
+def test_with_one_model_every_blend_is_the_same(tables):
     ended = tables.stack("--models", "good")
     assert ended.returncode == 0, ended.stderr
     assert "stacking 1 model on 200 rows" in ended.stdout
-    assert "one model: there is nothing to mix" in ended.stdout
+    assert "best single" not in ended.stdout
+    assert "one model: there is nothing to blend" in tables.submissions()[2].read_text()
     told = json.loads(tables.submissions()[1].read_text())
     assert len({one["nested"]["value"] for one in told["candidates"]}) == 2
 
@@ -179,14 +225,14 @@ def test_files_of_an_earlier_hold_out_are_not_read(tables):
     [
         ("nowhere", "there is no configs/stacks/nowhere.yaml.*default"),
         ("key", "configs/stacks/key.yaml: unknown key 'blender'"),
-        ("part", "configs/stacks/part.yaml: blenders: there is no 'gredy': choose one of: .*greedy"),
+        ("blender", "configs/stacks/blender.yaml: blenders: there is no 'gredy': choose one of: .*greedy"),
         ("option", "configs/stacks/option.yaml: thresholds.bagged: bags = 0 does not fit"),
     ],
 )
 def test_mistaken_stacks_are_refused_before_predictions_are_read(tables, name, message):
     stacks = tables.root / "configs/stacks"
     (stacks / "key.yaml").write_text("blender: [{name: mean}]\nblenders: [{name: mean}]\nthresholds: [{name: exact}]\n")
-    (stacks / "part.yaml").write_text("blenders: [{name: gredy}]\nthresholds: [{name: exact}]\n")
+    (stacks / "blender.yaml").write_text("blenders: [{name: gredy}]\nthresholds: [{name: exact}]\n")
     (stacks / "option.yaml").write_text("blenders: [{name: mean}]\nthresholds: [{name: bagged, bags: 0}]\n")
     tables.file("fair", "fold-2").write_bytes(b"")
     assert re.search(message, tables.project.refused(tables.stack("--stack", name)))
@@ -196,9 +242,10 @@ def test_holdout_is_not_tuned_on_and_scored_once(project):
     tables = Tables(project, holdout=0.2)
     held = int((tables.folds.fold == -1).sum())
     assert held > 20
-    ended = tables.stack()
+    ended = tables.stack("--details")
     assert ended.returncode == 0, ended.stderr
     assert f"stacking 3 models on {TRAIN - held} rows" in ended.stdout
+    assert f" on {held} rows that nothing was tuned on" in ended.stdout
     told = json.loads(tables.submissions()[1].read_text())
     ids = np.array(tables.train_ids)[tables.folds.fold == -1]
     truth = tables.truth[:TRAIN][tables.folds.fold == -1]
@@ -214,20 +261,13 @@ def test_holdout_is_not_tuned_on_and_scored_once(project):
     assert again["nested"] == told["nested"]
 
 
-def test_help_is_quick_and_loads_no_framework():
+def test_help_loads_no_framework():
     code = "import sys, runpy; sys.argv = ['stack', '--help']\ntry: runpy.run_module('pipelines.stack', run_name='__main__')\nfinally: " + (
-        "print([name for name in ('torch', 'tensorflow', 'sklearn', 'pandas') if name in sys.modules])"
+        "print([name for name in ('torch', 'timm', 'tensorflow', 'keras', 'sklearn', 'lightgbm') if name in sys.modules])"
     )
-    seconds = []
-    for _ in range(3):  # the best of three, because others may be using the machine
-        started = time.perf_counter()
-        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ)
-        seconds.append(time.perf_counter() - started)
-        assert ended.returncode == 0, ended.stderr
-        assert ended.stdout.splitlines()[-1] == "[]"
-        if seconds[-1] < 1:
-            break
-    assert min(seconds) < 1
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "[]"
 
 
 def test_stacking_loads_no_framework(tables):

@@ -1,4 +1,4 @@
-"""What goes into a stack beside models trained here: other stacks, features, near-duplicates of the test images, contributions."""
+"""Further inputs of a stack: other stacks, features, near-duplicates of the test images; and its model ablation."""
 
 import json
 
@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comp.metrics import logit, sigmoid
-from comp.predictions import Predictions, read_predictions
+from comp.metrics.logits import logit, sigmoid
+from comp.predictions.prediction_file import Predictions, read_predictions
 from tests.pipelines.stacked_tables import CLASSES, SKILL, TRAIN, Tables
 
 FIRST = "blenders: [{name: mean}, {name: best_single}]\nthresholds: [{name: exact}]\nbootstraps: 100\n"
@@ -26,7 +26,12 @@ def sidecar(tables):
     return json.loads(max(tables.submissions(), key=lambda path: (path.suffix == ".json", path.stat().st_mtime_ns)).read_text())
 
 
-def test_a_stack_writes_what_it_predicts_and_another_takes_it_for_a_model(tables):
+def details_of(tables):
+    """The newest stack's tables."""
+    return max(tables.submissions(), key=lambda path: (path.suffix == ".txt", path.stat().st_mtime_ns)).read_text()
+
+
+def test_a_stack_writes_its_predictions_and_another_uses_it_as_a_model(tables):
     ended = tables.stack("--stack", "first", "--models", "good", "coin")
     assert ended.returncode == 0, ended.stderr
     own = read_predictions(tables.file("first", "stack"))
@@ -59,11 +64,11 @@ def test_a_stack_writes_what_it_predicts_and_another_takes_it_for_a_model(tables
     assert "cannot be a model of itself" in tables.project.refused(tables.stack("--stack", "first", "--models", "first"))
 
 
-def test_stacks_are_left_out_unless_asked_for(tables):
+def test_stacks_are_skipped_unless_asked_for(tables):
     assert tables.stack("--stack", "first").returncode == 0
     before = tables.submissions()
     ended = tables.stack("--stack", "first")
-    assert "left out: first" in ended.stdout
+    assert "skipped first:" in ended.stdout
     assert "stacking 3 models" in ended.stdout
     assert tables.submissions() == before
 
@@ -92,7 +97,7 @@ def test_given_weights_are_the_weighted_mean_whatever_the_order_of_rows(tables):
 def test_a_stack_does_not_take_the_place_of_a_model(tables):
     (tables.root / "configs/stacks/good.yaml").write_text(FIRST)
     ended = tables.stack("--stack", "good")
-    assert "holds one trained here already" in tables.project.refused(ended)
+    assert "holds a model trained here already" in tables.project.refused(ended)
     assert "nested" not in ended.stdout
     assert not tables.submissions()
 
@@ -139,9 +144,12 @@ def test_thresholds_follow_a_label_shift_that_is_asked_for(project):
     for stack in ("first", "second"):
         ended = tables.stack("--stack", stack, "--models", "good")
         assert ended.returncode == 0, ended.stderr
-        assert "label shift, estimated from the test predictions: round " in ended.stdout
-        assert ("their thresholds follow it" in ended.stdout) == (stack == "second")
-        assert "test predictions are means of 4 folds" in ended.stdout
+        assert "label shift between train and test in round: " in ended.stdout
+        assert ("thresholds are adjusted" in ended.stdout) == (stack == "second")
+        details = details_of(tables)
+        assert "label shift, estimated from the test predictions: round " in details
+        assert ("their thresholds are adjusted" in details) == (stack == "second")
+        assert "test predictions average 4 folds" in details
         found.append(sidecar(tables))
     before, after = (told["logit_thresholds"] for told in found)
     assert after["round"] < before["round"] - 0.1
@@ -164,19 +172,21 @@ def test_near_duplicates_of_the_test_set_are_decided_alike(tables):
     assert (after[2:] == before[2:]).all()
 
 
-def test_contributions_are_printed_and_kept(tables):
-    (tables.root / "configs/stacks/first.yaml").write_text(FIRST + "members: {name: mean}\n")
+def test_the_model_ablation_is_written_and_kept(tables):
+    (tables.root / "configs/stacks/first.yaml").write_text(FIRST + "ablation: {name: mean}\n")
     ended = tables.stack("--stack", "first")
     assert ended.returncode == 0, ended.stderr
-    told = sidecar(tables)["members"]
+    told = sidecar(tables)["ablation"]
     assert set(told["models"]) == set(SKILL)
     assert told["models"]["coin"]["hurts"]
-    assert "hurt by more than one s.e.: coin" in ended.stdout
+    details = details_of(tables)
+    assert "models that lower the score by more than 1 standard error: coin" in details
+    assert "models that lower the score in the model ablation: coin" in ended.stdout
     assert [len(step["models"]) for step in told["path"]] == [3, 2, 1]
     for model, one in told["models"].items():
-        line = next(line for line in ended.stdout.splitlines() if line.startswith(model))
+        line = next(line for line in details.splitlines() if line.startswith(model))
         assert f"{one['alone']['value']:.4f} +- {one['alone']['error']:.4f}" in line
-    (tables.root / "configs/stacks/first.yaml").write_text(FIRST + "members: {name: man}\n")
+    (tables.root / "configs/stacks/first.yaml").write_text(FIRST + "ablation: {name: man}\n")
     assert "there is no 'man'" in tables.project.refused(tables.stack("--stack", "first"))
 
 
@@ -190,7 +200,7 @@ def test_curves_are_those_of_the_chosen_candidate(tables):
         assert (max(curve["f1"]) > 0) == (name != "absent")
 
 
-def test_side_by_side_gives_the_same_submission(tables):
+def test_several_processes_give_the_same_submission(tables):
     assert tables.stack("--workers", "1").returncode == 0
     before = {path.name: path.read_bytes() for path in tables.submissions()}
     assert tables.stack("--workers", "2").returncode == 0

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from comp.predictions import Predictions, read_predictions
+from comp.predictions.prediction_file import Predictions, read_predictions
 from tests.pipelines.stacked_tables import CLASSES, TEST, Tables
 
 
@@ -58,7 +58,7 @@ def another_folds_rows(tables):
 
 
 def rows_that_the_model_was_trained_on(tables):
-    """Everything about the file fits, but for one row of another fold."""
+    """Everything about the file is right, except for one row of another fold."""
     own, other = (read_predictions(tables.file("fair", f"fold-{fold}")) for fold in (2, 1))
     fold, logits = np.append(own.fold, np.int8(2)), np.append(own.logits, other.logits[:1], axis=0)
     Predictions((*own.ids, other.ids[0]), fold, logits, own.provenance).write(tables.file("fair", "fold-2"))
@@ -122,7 +122,7 @@ def truncated(tables):
         (other_folds, "fair/fold-1.parquet was made with another fold map.*make fold-1 COMP=tables MODEL=fair"),
         (other_train_table, "fair/test-1.parquet was made with another train table"),
         (other_classes, "fair/fold-3.parquet has the class 'dotted' where the competition has 'striped'"),
-        (a_class_too_few, "fair/test-3.parquet has 3 classes and fold-0.parquet 4, only one of them 'absent'"),
+        (a_class_too_few, "fair/test-3.parquet has 3 classes and fold-0.parquet 4; only one of them has 'absent'"),
         (not_a_number, "fair/fold-0.parquet: .* hold nan for id image-.*'bright'"),
         (not_a_number_in_test, "fair/test-2.parquet: .* hold nan for id image-.*'bright'.*make fold-2 COMP=tables MODEL=fair"),
         (a_test_id_too_few, "fair/test-2.parquet: .* lack id image-.*1 missing"),
@@ -161,9 +161,9 @@ def test_a_label_file_is_left_out_with_a_line_and_refused_by_name(tables):
     (tables.root / "theirs.csv").write_text(submission + "\n")
     ended = tables.project.call("importing", "--competition", "tables", "--model", "kernel", "--test", "theirs.csv")
     assert ended.returncode == 0, ended.stderr
-    said = 'oof/tables/kernel/hard.parquet is a label file, which only votes: make vote COMP=tables MODELS="kernel ..."'
+    said = 'oof/tables/kernel/label-only.parquet is a label file, which can only vote: make vote COMP=tables MODELS="kernel ..."'
     assert said in tables.project.refused(tables.stack("--models", "good", "kernel"))
     ended = tables.stack()
     assert ended.returncode == 0, ended.stderr
-    assert f"left out: kernel, {said}" in ended.stdout
-    assert "kernel" not in tables.submissions()[-1].read_text()
+    assert f"skipped kernel: {said}" in ended.stdout
+    assert not any("kernel" in path.read_text() for path in tables.submissions())

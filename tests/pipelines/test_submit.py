@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from comp.competition import load_competition
-from comp.submission import write_submission
+from comp.competition.competition import load_competition
+from comp.submission.submission import write_submission
 from tests.pipelines.kaggle_server import KaggleServer
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def server() -> Iterator[KaggleServer]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with two competitions, one of them on Kaggle, and nothing submitted."""
-    for name, text in (("tiny", YAML), ("drawn", YAML.replace("slug: tiny-atlas\n", ""))):
+    for name, text in (("tiny", YAML), ("offline", YAML.replace("slug: tiny-atlas\n", ""))):
         path = tmp_path / "configs" / "competitions" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -123,7 +123,7 @@ def test_a_failed_upload_is_a_failure_although_the_client_returns_0(
     server.upload_reply = reply
     environment = server.environment(project)
     ended = submit(project, environment)
-    assert f"{submission.name} was not submitted, its upload failed" in refusal(ended)
+    assert f"{submission.name} was not submitted: the upload failed" in refusal(ended)
     line = next(line for line in ended.stdout.splitlines() if " competitions submit " in line)
     by_hand = subprocess.run(line, shell=True, cwd=project, env=environment, capture_output=True)
     assert by_hand.returncode == 0  # why the text is read as well
@@ -169,8 +169,8 @@ def test_nothing_to_submit_names_the_command_that_makes_it(project: Path, server
 
 
 def test_a_competition_off_kaggle_is_scored_instead(project: Path, server: KaggleServer) -> None:
-    line = refusal(submit(project, server.environment(project), "--competition", "drawn"))
-    assert "make score COMP=drawn" in line
+    line = refusal(submit(project, server.environment(project), "--competition", "offline"))
+    assert "make score COMP=offline" in line
 
 
 def test_help_loads_no_framework() -> None:

@@ -1,4 +1,4 @@
-"""Folds as a user trains them: made whole, made again, killed, and refused."""
+"""Folds as a user trains them: complete, trained again, killed, waited for, and in error."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from comp.predictions import join_folds, read_predictions
+from comp.predictions.prediction_file import join_folds, read_predictions
 from tests.conftest import TINY
 
 
@@ -18,7 +18,7 @@ def fold(project, number=0, model="tiny", *more):
     return project.call("fold", "--competition", "tiny", "--model", model, "--fold", str(number), *more)
 
 
-def test_one_fold_makes_what_is_missing_and_writes_the_contract(project):
+def test_one_fold_makes_what_is_missing_and_writes_its_files(project):
     ended = project.type("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0")
     assert ended.returncode == 0, ended.stderr
     assert "making oof/tiny/folds.csv: 3 folds of 36 images" in ended.stdout
@@ -54,25 +54,27 @@ def test_all_folds_side_by_side_cover_every_image_once_and_equal_those_trained_a
 KILL_TEN_TIMES = """
 import os, random, signal, time
 from pathlib import Path
-from pipelines.training import Request, prepare, train_fold
-import comp.trainers.torch_trainer  # once, before the processes that are killed branch off
+from comp.training.fold_job import FoldJob
+from comp.training.prepare import prepare
+from comp.training.train_fold import train_fold
+import comp.training.torch_trainer  # once, before the killed processes are forked
 
-request = Request("tiny", "tiny", 0, "train.epochs=40", checkpoint_minutes=0)
-prepare([request])
+job = FoldJob("tiny", "tiny", 0, "train.epochs=40", checkpoint_minutes=0)
+prepare([job])
 checkpoint, generator = Path("runs/tiny/tiny/fold-0/checkpoint.torch"), random.Random(0)
 for kill in range(11):
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     child = os.fork()
     if child == 0:
-        train_fold(request)
+        train_fold(job)
         os._exit(0)
     if kill == 10:
         assert os.waitpid(child, 0)[1] == 0
         break
-    if kill % 3:  # every third dies wherever it is, the others after they went on with the training
+    if kill % 3:  # every third is killed anywhere, the others after they have resumed the training
         while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
             time.sleep(0.005)
-            assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended before it was killed"
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "the training ended before it was killed"
     time.sleep(generator.uniform(0, 0.25))
     os.kill(child, signal.SIGKILL)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
@@ -94,21 +96,46 @@ def test_killed_at_ten_random_moments_and_started_again_it_ends_with_the_same_by
     assert not list(project.root.rglob("*.part"))
 
 
-def test_a_fold_that_is_being_trained_is_not_trained_twice(project):
-    assert project.type("folds", "--competition", "tiny").returncode == 0
-    lock = project.root / "runs/tiny/tiny/fold-0/lock"
+def started(project, *more):
+    """A process that trains fold 0, once it holds the lock."""
     holder = subprocess.Popen(
-        project.command("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0", "--set", "train.epochs=2000"),
+        project.command("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0", *more),
         cwd=project.root, env=project.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    name = project.root / "runs/tiny/tiny/fold-0/lock.holder"
+    while not (name.exists() and name.read_text()):
+        assert holder.poll() is None
+        time.sleep(0.02)
+    return holder
+
+
+def test_the_second_process_waits_for_the_first_and_finds_the_fold_complete(project):
+    settings = ("--set", "train.epochs=60")
+    assert project.call("folds", "--competition", "tiny").returncode == 0
+    holder = started(project, *settings)
+    ended = fold(project, 0, "tiny", *settings)
+    assert ended.returncode == 0, ended.stderr
+    waiting = f"waiting for training of tiny fold 0 (process {holder.pid}), which holds runs/tiny/tiny/fold-0/lock"
+    assert waiting in ended.stdout
+    assert ended.stdout.endswith("tiny fold 0: complete, nothing to do\n")
+    assert holder.wait() == 0
+
+
+def test_the_second_process_trains_when_the_first_is_killed(project):
+    assert project.call("folds", "--competition", "tiny").returncode == 0
+    holder = started(project, "--set", "train.epochs=20000")
+    waiting = subprocess.Popen(
+        project.command("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0"),
+        cwd=project.root, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     try:
-        while not (lock.exists() and lock.read_text()):
-            assert holder.poll() is None
-            time.sleep(0.05)
-        assert f"is held by training of tiny fold 0 (process {holder.pid})" in project.refused(fold(project))
+        assert any(f"(process {holder.pid}), which holds" in line for line in waiting.stdout)
     finally:
         holder.kill()
         holder.wait()
+    said = waiting.communicate(timeout=120)[0]
+    assert waiting.returncode == 0, said
+    assert "tiny fold 0: macro F1" in said
 
 
 @pytest.mark.parametrize("lost", ["holdout-0.parquet", "run-0.json"])
@@ -142,12 +169,12 @@ def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
         (("--model", "tiny", "--fold", "0", "--set", "train.epoch=2"), "unknown key 'train.epoch': did you mean 'epochs'?"),
         (("--model", "tiny", "--fold", "0", "--set", "channels=[red,ultraviolet]"), "there is no channel 'ultraviolet'"),
         (("--model", "tiny", "--fold", "0", "--set", "loss.name=fokal"), "losses: there is no 'fokal'"),
-        (("--model", "tiny", "--fold", "0", "--set", "weights=nowhere.pth"), "there is no file nowhere.pth"),
+        (("--model", "tiny", "--fold", "0", "--set", "initial_weights=nowhere.pth"), "there is no file nowhere.pth"),
         (("--model", "tiny", "--fold", "0", "--set", "channels.name=infrared"), "channels: there is no 'infrared': choose one of: grey, "),
         (("--model", "tiny", "--fold", "0", "--set", "channels.name=grey channels.factor=2"), "channels.grey: unknown option 'factor'"),
         (
-            ("--model", "inceptionresnetv2", "--fold", "0", "--set", "size=74 weights=scratch"),
-            'inception_resnet_v2 cannot take images of 74 px with 4 planes (it needs at least 75 px): try SET="size=96"',
+            ("--model", "inceptionresnetv2", "--fold", "0", "--set", "size=74 initial_weights=scratch"),
+            'inception_resnet_v2 cannot take images of 74 px with 4 input channels (it needs at least 75 px): try SET="size=96"',
         ),
     ],
 )
@@ -157,7 +184,7 @@ def test_mistakes_are_one_line_and_leave_nothing(project, arguments, message):
     assert not (project.root / "oof/tiny/tiny").exists()
 
 
-def test_an_image_that_is_truncated_or_missing_stops_training_by_name(project):
+def test_a_truncated_or_missing_image_stops_training_and_is_named(project):
     damaged = project.root / "data/tiny/train/image-03_green.png"
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[: len(whole) // 2])
@@ -178,7 +205,7 @@ def test_a_test_file_of_another_experiment_does_not_count(project):
     assert (folder / "fold-0.parquet").read_bytes() == first
 
 
-def test_a_misspelt_key_in_a_file_is_refused_by_the_files_name(project):
+def test_the_error_for_a_misspelt_key_names_the_file(project):
     path = project.root / "configs/models/tiny.yaml"
     path.write_text(path.read_text().replace("\nsize:", "\nsise:"))
     assert "configs/models/tiny.yaml: unknown key 'sise': did you mean 'size'?" in project.refused(fold(project))
@@ -190,20 +217,20 @@ def test_a_misspelt_key_in_a_file_is_refused_by_the_files_name(project):
     assert "configs/competitions/tiny.yaml: unknown key 'flods': did you mean 'folds'?" in project.refused(fold(project))
 
 
-def test_a_fold_map_of_another_train_table_says_how_to_go_on(project):
+def test_the_error_for_a_fold_map_of_another_train_table_says_what_to_type(project):
     assert project.call("folds", "--competition", "tiny").returncode == 0
     table = project.root / "data/tiny/train.csv"
     lines = table.read_text().splitlines()
     table.write_text("\n".join(lines[:-1]) + "\n")
     for command in (("fold", "--model", "tiny", "--fold", "0"), ("folds",)):
         line = project.refused(project.call(command[0], "--competition", "tiny", *command[1:]))
-        assert "oof/tiny/folds.csv does not serve" in line
+        assert "oof/tiny/folds.csv cannot be used" in line
         assert "remove it and the predictions made with it, then: make folds COMP=tiny" in line
     (project.root / "oof/tiny/folds.csv").unlink()
     assert project.call("folds", "--competition", "tiny").returncode == 0
 
 
-ALL_CNN = "trainer: keras\nbackbone: AllCNN\nweights: scratch\nsize: 16\nchannels: {name: rgb}\n"
+ALL_CNN = "trainer: keras\nbackbone: AllCNN\ninitial_weights: scratch\nsize: 16\nchannels: {name: rgb}\n"
 
 
 @pytest.mark.parametrize("experiment", [TINY, ALL_CNN], ids=["torch", "keras"])
@@ -212,10 +239,10 @@ def test_ctrl_c_ends_all_workers_at_once(project, experiment):
     process = subprocess.Popen(
         project.command("models", "--competition", "tiny", "--models", "tiny", "small", "--workers", "2", "--set", "train.epochs=3000"),
         cwd=project.root, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job would ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell ignore Ctrl-C
     )  # fmt: skip
-    locks = [project.root / f"runs/tiny/tiny/fold-{number}/lock" for number in (0, 1)]
-    while not all(lock.exists() and lock.read_text() for lock in locks):
+    holders = [project.root / f"runs/tiny/tiny/fold-{number}/lock.holder" for number in (0, 1)]
+    while not all(name.exists() and name.read_text() for name in holders):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
@@ -223,12 +250,12 @@ def test_ctrl_c_ends_all_workers_at_once(project, experiment):
     assert process.returncode == 130
     assert "Traceback" not in errors
     deadline = time.monotonic() + 10
-    while is_there(process.pid):
-        assert time.monotonic() < deadline, "workers are left"
+    while is_running(process.pid):
+        assert time.monotonic() < deadline, "workers are still running"
         time.sleep(0.05)
 
 
-def is_there(group):
+def is_running(group):
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -236,7 +263,7 @@ def is_there(group):
     return True
 
 
-def test_one_channel_or_three_train_as_well(project):
+def test_one_channel_or_three_can_be_trained(project):
     for channels in ("[green]", "[red,green,blue]"):
         ended = fold(project, 0, "tiny", "--set", f"channels={channels}")
         assert ended.returncode == 0, ended.stderr

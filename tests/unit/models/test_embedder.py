@@ -1,8 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from comp.experiment import MetricExperiment
+from comp.base import registry
+from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.models.embedder import build_embedder
 
 MEAN, DEVIATION, PRIOR = torch.full((4,), 20.0), torch.full((4,), 30.0), torch.tensor([0.5, 0.1, 0.01])
@@ -10,9 +13,9 @@ MEAN, DEVIATION, PRIOR = torch.full((4,), 20.0), torch.full((4,), 30.0), torch.t
 
 def make(backbone, classification=1.0):
     experiment = MetricExperiment(
-        model="net", trainer="metric", backbone=backbone, weights="scratch", size=64, embedding=8, classification=classification
+        model="net", trainer="metric", backbone=backbone, initial_weights="scratch", size=64, embedding=8, classification=classification
     )
-    return build_embedder(experiment, "scratch", MEAN, DEVIATION, PRIOR, identities=5)
+    return build_embedder(experiment, "scratch", MEAN, DEVIATION, PRIOR, partial(registry.build("metric_losses", experiment.metric), 5))
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-from comp.errors import ConfigError
-from comp.experiment import KerasExperiment
+from comp.base.errors import ConfigError
+from comp.base.quiet_tensorflow import keras
+from comp.competition.experiments.keras_experiment import KerasExperiment
+from comp.models.keras_initial_weights import weights_source
 from comp.models.keras_networks import build_network
-from comp.models.keras_weights import weights_source
-from comp.quiet_tensorflow import keras
-from comp.trainers.keras_trainer import configure
+from comp.training.keras_trainer import configure
 
 PRIOR = np.full(28, 0.1)
 
@@ -18,9 +18,9 @@ def _one_thread():
     configure(1, "cpu")
 
 
-def make(backbone="DenseNet121", size=96, weights="scratch", planes=3, source=None, dropout=0.5):
-    experiment = KerasExperiment(model="net", trainer="keras", backbone=backbone, weights=weights, size=size, dropout=dropout)
-    return build_network(experiment, source or weights_source(weights, backbone), planes, PRIOR)
+def make(backbone="DenseNet121", size=96, weights="scratch", channels=3, source=None, dropout=0.5):
+    experiment = KerasExperiment(model="net", trainer="keras", backbone=backbone, initial_weights=weights, size=size, dropout=dropout)
+    return build_network(experiment, source or weights_source(weights, backbone), channels, PRIOR)
 
 
 def test_densenet121_and_the_head_have_the_articles_shapes_at_512():
@@ -38,7 +38,7 @@ def test_densenet121_and_the_head_have_the_articles_shapes_at_512():
 
 
 @pytest.mark.parametrize(
-    ("backbone", "features", "parameters"),  # of the backbones: Keras' own documentation, without top layers
+    ("backbone", "features", "parameters"),  # without top layers, as in the documentation of Keras
     [("DenseNet201", (3, 3, 1920), 18_321_984), ("InceptionResNetV2", (1, 1, 1536), 54_336_736)],
 )
 def test_the_other_networks_get_the_same_head(backbone, features, parameters):
@@ -63,7 +63,7 @@ def test_all_cnn_is_that_of_springenberg():
     assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [0.2, 0.5, 0.5]
 
 
-def test_all_cnn_obeys_dropout_and_has_no_imagenet_weights():
+def test_all_cnn_uses_dropout_and_has_no_imagenet_weights():
     network = make("AllCNN", size=32, dropout=0.25)
     assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [0.1, 0.25, 0.25]
     with pytest.raises(ConfigError, match="there are no ImageNet weights of AllCNN"):
@@ -86,7 +86,7 @@ def save_as_keras_does(model, path):
 
 
 @pytest.mark.parametrize(("name", "save"), [("notop.weights.h5", save_as_keras_does), ("notop.h5", save_as_downloads_are)])
-def test_imagenet_weights_come_from_a_file_and_those_of_another_shape_are_refused(tmp_path, name, save):
+def test_imagenet_weights_come_from_a_file_and_those_of_another_shape_are_an_error(tmp_path, name, save):
     original = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
     path = tmp_path / name
     save(original, path)
@@ -95,15 +95,15 @@ def test_imagenet_weights_come_from_a_file_and_those_of_another_shape_are_refuse
     for found, expected in zip(loaded.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
     with pytest.raises(
-        ConfigError, match=r"net.yaml: MobileNetV2 at 32 px with weights .* cannot be built \(.*give a file of this network"
+        ConfigError, match=r"net.yaml: MobileNetV2 at 32 px with initial weights .* cannot be built \(.*give a file of this network"
     ):
         make("MobileNetV2", size=32, weights=str(path))
-    with pytest.raises(ConfigError, match="ImageNet weights are for 3 planes, and channels give 4"):
-        make("MobileNet", size=32, weights=str(path), planes=4)
+    with pytest.raises(ConfigError, match="ImageNet weights need 3 input channels, and `channels` gives 4"):
+        make("MobileNet", size=32, weights=str(path), channels=4)
 
 
-def test_four_planes_start_from_scratch():
-    assert make(size=32, planes=4).input.shape == (None, 32, 32, 4)
+def test_four_channels_start_from_scratch():
+    assert make(size=32, channels=4).input.shape == (None, 32, 32, 4)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_four_planes_start_from_scratch():
         ({"weights": "nowhere.h5"}, "there is no file nowhere.h5: give a .h5 file without top layers, keras or scratch"),
     ],
 )
-def test_what_cannot_be_built_is_refused_in_one_line(options, message):
+def test_what_cannot_be_built_is_one_line(options, message):
     with pytest.raises(ConfigError, match=message) as refused:
         make(**options)
     assert "\n" not in str(refused.value)

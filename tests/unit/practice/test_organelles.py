@@ -67,7 +67,7 @@ class Seen:
         cell = np.maximum(self.field.cell_map.astype(int) - 1, 0)
         place = np.stack([columns, rows], axis=-1) / self.field.scale - self.field.cells.centres[cell]
         turn = np.arctan2(place[..., 1], place[..., 0]) - self.field.cells.pole[cell]
-        near = self.cytoplasm & (self.field.beside < 6)
+        near = self.cytoplasm & (self.field.nucleus_distance < 6)
         over = np.clip(self.picture - np.quantile(self.picture[near], 0.6), 0, None)
         return float(over[near & (np.cos(turn) > 0.5)].mean()), float(over[near & (np.cos(turn) < -0.5)].mean())
 
@@ -78,7 +78,7 @@ def nucleoplasm(seen: Seen) -> bool:
 
 def nuclear_membrane(seen: Seen) -> bool:
     shell = seen.nucleus & (seen.field.depth < 0.8)
-    inside, outside = seen.nucleus & (seen.field.depth > 2), seen.cytoplasm & (seen.field.beside > 3)
+    inside, outside = seen.nucleus & (seen.field.depth > 2), seen.cytoplasm & (seen.field.nucleus_distance > 3)
     return seen.mean(shell) > 3 * seen.mean(inside) and seen.mean(outside) < 0.02
 
 
@@ -102,13 +102,13 @@ def nuclear_bodies(seen: Seen) -> bool:
 
 
 def endoplasmic_reticulum(seen: Seen) -> bool:
-    near, far = seen.cytoplasm & (seen.field.beside < 3), seen.cytoplasm & (seen.field.beside > 7)
+    near, far = seen.cytoplasm & (seen.field.nucleus_distance < 3), seen.cytoplasm & (seen.field.nucleus_distance > 7)
     return seen.mean(near) > 1.3 * seen.mean(far) and seen.mean(near) > 4 * seen.mean(seen.nucleus)
 
 
 def golgi(seen: Seen) -> bool:
     toward, away = seen.sides
-    near, far = seen.cytoplasm & (seen.field.beside < 6), seen.cytoplasm & (seen.field.beside > 9)
+    near, far = seen.cytoplasm & (seen.field.nucleus_distance < 6), seen.cytoplasm & (seen.field.nucleus_distance > 9)
     return toward > 5 * away and seen.mean(near) > 3 * seen.mean(far)
 
 
@@ -126,7 +126,11 @@ def lysosomes(seen: Seen) -> bool:
 
 
 def intermediate_filaments(seen: Seen) -> bool:
-    return seen.mean(seen.cytoplasm & (seen.field.beside < 5)) > 1.3 * seen.mean(seen.cytoplasm & (seen.field.beside > 7)) > 0
+    return (
+        seen.mean(seen.cytoplasm & (seen.field.nucleus_distance < 5))
+        > 1.3 * seen.mean(seen.cytoplasm & (seen.field.nucleus_distance > 7))
+        > 0
+    )
 
 
 def actin_filaments(seen: Seen) -> bool:
@@ -149,7 +153,7 @@ def microtubule_network(seen: Seen) -> bool:
 
 
 def microtubule_ends(seen: Seen) -> bool:
-    outer, inner = seen.cytoplasm & (seen.field.rim < 5), seen.cytoplasm & (seen.field.beside < 2)
+    outer, inner = seen.cytoplasm & (seen.field.rim < 5), seen.cytoplasm & (seen.field.nucleus_distance < 2)
     return len(seen.blobs(seen.cytoplasm, 0.3)) > 12 * seen.cells and seen.mean(outer) > 1.5 * seen.mean(inner)
 
 
@@ -200,7 +204,7 @@ def cell_junctions(seen: Seen) -> bool:
 
 
 def mitochondria(seen: Seen) -> bool:
-    near, far = seen.cytoplasm & (seen.field.beside < 4), seen.cytoplasm & (seen.field.beside > 8)
+    near, far = seen.cytoplasm & (seen.field.nucleus_distance < 4), seen.cytoplasm & (seen.field.nucleus_distance > 8)
     return seen.mean(near) > 1.3 * seen.mean(far) and seen.mean(seen.cytoplasm) > 20 * seen.mean(seen.nucleus & (seen.field.depth > 1))
 
 
@@ -210,7 +214,7 @@ def aggresome(seen: Seen) -> bool:
 
 
 def cytosol(seen: Seen) -> bool:
-    body = cv2.GaussianBlur(seen.picture, (0, 0), 2.0)[seen.cytoplasm & (seen.field.rim > 2) & (seen.field.beside > 2)]
+    body = cv2.GaussianBlur(seen.picture, (0, 0), 2.0)[seen.cytoplasm & (seen.field.rim > 2) & (seen.field.nucleus_distance > 2)]
     return seen.mean(seen.cytoplasm & (seen.field.rim > 2)) > 1.5 * seen.mean(seen.nucleus) and bool(body.std() < 0.35 * body.mean())
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comp.errors import CompError, DataError
-from comp.files import lock
+from comp.base.errors import DataError
+from comp.base.locks import lock
 from comp.practice.tables import PracticeSpec, draw_tables
 from comp.practice.writer import write
 
@@ -35,12 +36,12 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
-def process(tmp_path: Path, folder: Path, spec: PracticeSpec, workers: int) -> subprocess.Popen[bytes]:
+def process(tmp_path: Path, folder: Path, spec: PracticeSpec, workers: int, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     script = tmp_path / "draw_it.py"
     script.write_text(PROGRAM)
     command = [sys.executable, str(script), str(folder), spec.model_dump_json(), str(workers)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,9 @@ def test_kaggle_layout(drawn: Path) -> None:
     assert list(sample.columns) == ["Id", "Predicted"]
     assert (len(train), len(sample)) == (40, 22)
     assert (sample["Predicted"].astype(str) == "0").all()
-    for part, ids in (("train", train["Id"]), ("test", sample["Id"])):
+    for split, ids in (("train", train["Id"]), ("test", sample["Id"])):
         names = {f"{id}_{channel}.png" for id in ids for channel in ("red", "green", "blue", "yellow")}
-        assert {path.name for path in (drawn / part).iterdir()} == names
+        assert {path.name for path in (drawn / split).iterdir()} == names
         assert ids.is_monotonic_increasing
     picture = cv2.imread(str(drawn / "train" / f"{train['Id'][0]}_blue.png"), cv2.IMREAD_UNCHANGED)
     assert picture.shape == (32, 32)
@@ -74,16 +75,16 @@ def test_masks_are_16_bit_instances(drawn: Path) -> None:
     assert (nuclei[nuclei > 0] == cells[nuclei > 0]).all()
 
 
-def test_sealed_labels_are_apart(drawn: Path) -> None:
-    sealed = pd.read_csv(drawn / "sealed" / "labels.csv")
-    assert list(sealed.columns) == ["Id", "Target", "Part"]
-    assert list(sealed["Id"]) == list(pd.read_csv(drawn / "sample_submission.csv")["Id"])
-    assert sealed["Part"].value_counts().to_dict() == {"unshifted": 10, "private": 9, "public": 3}
+def test_hidden_labels_are_in_a_folder_of_their_own(drawn: Path) -> None:
+    hidden = pd.read_csv(drawn / "hidden" / "labels.csv")
+    assert list(hidden.columns) == ["Id", "Target", "Usage"]
+    assert list(hidden["Id"]) == list(pd.read_csv(drawn / "sample_submission.csv")["Id"])
+    assert hidden["Usage"].value_counts().to_dict() == {"unshifted": 10, "private": 9, "public": 3}
     antibodies = pd.read_csv(drawn / "antibodies.csv")
     assert list(antibodies.columns) == ["Id", "antibody", "well"]
     assert list(antibodies["Id"]) == list(pd.read_csv(drawn / "train.csv")["Id"])
     table = draw_tables(SPEC).set_index("id")
-    assert (table.loc[sealed["Id"], "target"].to_numpy() == sealed["Target"].astype(str)).all()
+    assert (table.loc[hidden["Id"], "target"].to_numpy() == hidden["Target"].astype(str)).all()
 
 
 def test_second_call_does_nothing(drawn: Path) -> None:
@@ -106,9 +107,9 @@ def test_killed_and_started_again_gives_the_same_bytes(drawn: Path, tmp_path: Pa
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert not (folder / "complete.json").exists()
-    kept, cut, *_ = sorted(folder.glob("*/*_red.png"))
+    kept, incomplete, *_ = sorted(folder.glob("*/*_red.png"))
     when = kept.stat().st_mtime_ns
-    cut.write_bytes(cut.read_bytes()[:40])
+    incomplete.write_bytes(incomplete.read_bytes()[:40])
     write(folder, SPEC, 1)
     assert contents(folder) == contents(drawn)
     assert kept.stat().st_mtime_ns == when
@@ -125,14 +126,22 @@ def test_another_spec_replaces_the_old(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "data" / "complete.json").read_text())["spec"]["seed"] == 1
 
 
-def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="holds files that are not the practice competition's"):
         write(tmp_path, SPEC, 1)
     assert contents(tmp_path).keys() == {"thesis.txt"}
 
 
-def test_two_at_a_time_is_refused(tmp_path: Path) -> None:
-    with lock(tmp_path / ".data.lock", "drawing the practice competition"), pytest.raises(CompError, match="is held by drawing"):
-        write(tmp_path / "data", SPEC, 1)
-    assert not (tmp_path / "data").exists()
+def test_the_second_process_waits_and_finds_the_images_drawn(drawn: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with lock(tmp_path / ".data.lock", "drawing the practice competition"):
+        waiting = process(tmp_path, folder, SPEC, 1, subprocess.PIPE)
+        line = waiting.stdout.readline()
+        assert line == f"waiting for drawing the practice competition (process {os.getpid()}), which holds {tmp_path}/.data.lock\n".encode()
+        assert not folder.exists()
+        shutil.copytree(drawn, folder)
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert waiting.communicate(timeout=60)[0] == b""
+    assert waiting.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

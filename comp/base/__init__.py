@@ -1,0 +1,1 @@
+"""What every room needs: errors, files, paths, processes, progress, plug-ins and YAML. Nothing about images or labels."""

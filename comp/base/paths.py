@@ -1,0 +1,123 @@
+"""The only place that spells a path: where every stage reads and writes, below the project's root."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from comp.base.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Paths of one competition. `root` is the folder that holds `configs/`; commands run in it."""
+
+    competition: str
+    root: Path = Path()
+
+    def downloads(self) -> Path:
+        return self.root / "data" / f"{self.competition}.downloads"
+
+    def cache(self, part: str, size: int) -> Path:
+        """Folder of the image cache of `part` ("train" or "test") at `size` pixels."""
+        return self.root / "data" / f"{self.competition}.cache" / f"{part}-{size}"
+
+    def duplicates(self) -> Path:
+        return self.root / "data" / f"{self.competition}.cache" / "duplicates.csv"
+
+    def test_duplicates(self) -> Path:
+        return self.duplicates().with_name("test-duplicates.csv")
+
+    def oof(self) -> Path:
+        return self.root / "oof" / self.competition
+
+    def folds(self) -> Path:
+        return self.oof() / "folds.csv"
+
+    def model(self, model: str) -> Path:
+        return self.oof() / model
+
+    def fold_predictions(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"fold-{fold}.parquet"
+
+    def test_predictions(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"test-{fold}.parquet"
+
+    def holdout_predictions(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"holdout-{fold}.parquet"
+
+    def embeddings(self, model: str, fold: int) -> Path:
+        """Vectors of all images by the network of a fold, of a model that embeds."""
+        return self.model(model) / f"embeddings-{fold}.parquet"
+
+    def imported(self, model: str) -> Path:
+        """Predictions of a model trained elsewhere on the rows of the train table."""
+        return self.model(model) / "imported.parquet"
+
+    def imported_test(self, model: str) -> Path:
+        return self.model(model) / "imported-test.parquet"
+
+    def label_only(self, model: str) -> Path:
+        """Labels of the test images, decided elsewhere, without predictions of the train table's rows."""
+        return self.model(model) / "label-only.parquet"
+
+    def stack(self, name: str) -> Path:
+        """A stack's own predictions of the rows in folds, each by a stack that was fitted without the row's fold."""
+        return self.model(name) / "stack.parquet"
+
+    def stack_test(self, name: str) -> Path:
+        return self.model(name) / "stack-test.parquet"
+
+    def run_record(self, model: str, fold: int) -> Path:
+        return self.model(model) / f"run-{fold}.json"
+
+    def experiment(self, model: str) -> Path:
+        return self.model(model) / "experiment.yaml"
+
+    def run(self, model: str, fold: int) -> Path:
+        """Folder of the checkpoints and the log of one fold."""
+        return self.root / "runs" / self.competition / model / f"fold-{fold}"
+
+    def rare_labels(self, model: str) -> Path:
+        """The plot of the label counts, before and after rare labels were copied."""
+        return self.run(model, 0).with_name("rare-labels.png")
+
+    def features(self, models: Sequence[str]) -> Path:
+        """What the neighbours of one or several models that embed say of each image, for a stack."""
+        first, *others = sorted(models)
+        return self.model(first) / f"{'+'.join(['features', *others])}.parquet"
+
+    def neighbours(self) -> Path:
+        """Folder of the map, the images to review, and pictures of neighbours."""
+        return self.root / "runs" / self.competition / "neighbours"
+
+    def gallery(self) -> Path:
+        """The picture of every channel recipe."""
+        return self.root / "runs" / self.competition / "channels.png"
+
+    def submissions(self) -> Path:
+        return self.root / "submissions" / self.competition
+
+
+def config(kind: str, name: str, root: Path = Path()) -> Path:
+    """The YAML of a competition, model or stack by its name.
+
+    Competitions in `configs/local/` (written by `make competition`) stand beside the tracked ones.
+
+    Raises:
+        ConfigError: there is none; the message lists what exists.
+    """
+    for folder in _folders(kind, root):
+        if (folder / f"{name}.yaml").is_file() and "/" not in name:
+            return folder / f"{name}.yaml"
+    more = "; or: make competition COMP=name DATA=dir" if kind == "competitions" else ""
+    then = f"choose one of: {', '.join(configs(kind, root)) or 'none here'}{more}"
+    raise ConfigError(f"there is no configs/{kind}/{name}.yaml", then)
+
+
+def configs(kind: str, root: Path = Path()) -> list[str]:
+    """The names of all competitions, models or stacks that have a YAML."""
+    return sorted(path.stem for folder in _folders(kind, root) for path in folder.glob("*.yaml"))
+
+
+def _folders(kind: str, root: Path) -> list[Path]:
+    return [root / "configs" / kind] + ([root / "configs" / "local"] if kind == "competitions" else [])

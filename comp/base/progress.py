@@ -1,0 +1,51 @@
+"""Progress bars and lines for the person watching: one bar on a terminal, a line now and then in a log."""
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+PIPE_CLOSED = 141  # the exit code a shell reports for a program that SIGPIPE ended
+
+
+class LogBar(tqdm):
+    """tqdm that rewrites its line on a terminal and prints a whole line every ten seconds elsewhere."""
+
+    def __init__(self, *items: Iterable[Any], **options: Any) -> None:
+        terminal: dict[str, Any] = {"file": sys.stderr, "dynamic_ncols": True}
+        log = {"file": _Lines(), "position": 0, "delay": 1, "mininterval": 10, "maxinterval": 10, "ncols": 100, "ascii": " #"}
+        super().__init__(*items, **{**options, **(terminal if sys.stderr.isatty() else log)})  # type: ignore[call-overload]
+
+
+class _Lines(io.TextIOBase):
+    """Turns what tqdm writes to move about on a terminal into lines of a log."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def write(self, text: str) -> int:
+        line = text.strip()
+        if line and line != self._last:
+            print(line, file=sys.stderr, flush=True)
+            self._last = line
+        return len(text)
+
+
+def track(items: Iterable[Item], label: str, total: int | None = None, unit: str = "it") -> Iterator[Item]:
+    """Iterate over `items` behind a bar with rate and time left."""
+    yield from LogBar(items, desc=label, total=total, unit=unit)
+
+
+def say(line: str) -> None:
+    """Print a line, above any progress bars. Exit quietly when the reader of a pipe has closed it."""
+    try:
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries to write the rest again at exit
+        sys.exit(PIPE_CLOSED)

@@ -1,0 +1,132 @@
+"""Strict YAML: every key is declared, every mistake is one line that names the file, the key and what fits."""
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from comp.base.errors import ConfigError
+from comp.base.paths import config
+
+
+class Strict(BaseModel):
+    """Base of everything read from YAML: frozen, and no key is swallowed. "3e-4" becomes a number, as YAML 1.2 has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping by the safe loader.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML or is not a mapping.
+    """
+    try:
+        value = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror})", "check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML ({' '.join(str(error).split())})", "correct that line") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} holds no mapping", "write it as `key: value` lines")
+    return value
+
+
+def read_config(kind: str, name: str, root: Path = Path()) -> dict[str, Any]:
+    """A YAML of `configs/<kind>/`, laid over that of another one where it says `like: other`.
+
+    Raises:
+        ConfigError: there is none, or the other one is itself like a third.
+    """
+    path = config(kind, name, root)
+    values = read_yaml(path)
+    if base := values.pop("like", None):
+        other = read_yaml(config(kind, str(base), root))
+        if "like" in other:
+            raise ConfigError(f"{path}: {base} is itself like {other['like']}", "be like one that stands alone")
+        values = merge(other, values)
+    return values
+
+
+def parse(model: type[Model], values: dict[str, Any], source: str) -> Model:
+    """Values as a `model`; `source` names the file in errors.
+
+    Raises:
+        ConfigError: the first key that is unknown, missing or of the wrong type, with the nearest known key.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the file"
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(model, first["loc"][:-1])
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+            then = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
+            raise ConfigError(f"{source}: unknown key '{where}'", then) from None
+        if first["type"] == "missing":
+            raise ConfigError(f"{source}: key '{where}' is missing", "add it") from None
+        raise ConfigError(f"{source}: {where} = {first['input']!r} does not fit", first["msg"].removeprefix("Value error, ")) from None
+
+
+def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    for step in location:
+        annotation = model.model_fields[step].annotation if step in model.model_fields else None
+        choices = [annotation, *getattr(annotation, "__args__", ())]
+        nested = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+        if not nested:
+            return []
+        model = nested[0]
+    return sorted(model.model_fields)
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, mapping by mapping; a part (a mapping with `name`) is replaced whole."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both and "name" not in value else value
+    return merged
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
+    """What changed between two nested mappings, as "train.epochs=20, now 2"."""
+    found = []
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{within}{key}.")
+        elif old != new:
+            found.append(f"{within}{key}={old}, now {new}")
+    return found
+
+
+def parse_settings(text: str) -> dict[str, Any]:
+    """`SET="train.epochs=2 size=128"` as nested mappings.
+
+    Raises:
+        ConfigError: a word that is not key=value.
+    """
+    settings: dict[str, Any] = {}
+    for word in text.split():
+        key, equals, value = word.partition("=")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals or not key:
+            then = 'write it as in SET="train.epochs=2 channels=[red,green]", without spaces inside a value'
+            raise ConfigError(f"SET: {word!r} is not key=value", then)
+        *outer, last = key.split(".")
+        place = settings
+        for step in outer:
+            place = place.setdefault(step, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"SET: {key} and {step} exclude each other", "give one of them")
+        place[last] = parsed
+    return settings

@@ -1,0 +1,40 @@
+"""The settings of models that use the embeddings of other models: neighbours that vote, and a cascade."""
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from comp.competition.experiments.experiment import Experiment
+from comp.competition.experiments.metric_experiment import VoteSettings
+from comp.competition.experiments.torch_experiment import TorchExperiment
+
+
+class DependentExperiment(Experiment):
+    """A model that depends on others. The mean of their similarities decides which training images are an image's neighbours.
+
+    `embeddings` names these models, all with `trainer: metric`.
+    """
+
+    embeddings: tuple[str, ...]
+    votes: VoteSettings = VoteSettings()
+
+    @field_validator("embeddings", mode="before")
+    @classmethod
+    def _models(cls, models: Any) -> Any:
+        if not isinstance(models, list | tuple) or not models or not all(isinstance(model, str) for model in models):
+            raise ValueError("write a list of models that embed: [arcface-resnet50]")
+        if len(set(models)) < len(models):
+            raise ValueError("name each model once")
+        return models
+
+
+class NeighboursExperiment(DependentExperiment):
+    """No network of its own: nearest neighbours vote, see `comp.neighbours.votes`."""
+
+    trainer: Literal["neighbours"]
+
+
+class CascadeExperiment(DependentExperiment, TorchExperiment):
+    """A timm backbone whose last layer also gets the embeddings and the neighbours' votes; see `comp.training.cascade_trainer`."""
+
+    trainer: Literal["cascade"]  # type: ignore[assignment]

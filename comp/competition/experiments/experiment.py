@@ -1,0 +1,99 @@
+"""The settings that all experiments share, and those of all networks that are trained on images."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from comp.base.files import hash_of
+from comp.base.schema import Strict
+
+Spec = dict[str, Any]  # a plug-in's name and options, for `comp.base.registry.build`
+
+
+class RareLabels(Strict):
+    """Augmentation for rare labels alone: see `comp.images.rare_copies`.
+
+    A label is rare if fewer than `below` training images carry it. Changed copies bring it up to `target` images.
+    """
+
+    below: int = Field(ge=1)
+    target: int = Field(ge=1)
+    augmentation: Spec = Field(default_factory=lambda: {"name": "affine", "gain": 0, "gamma": 0})
+
+    @model_validator(mode="after")
+    def _brings_up(self) -> "RareLabels":
+        if self.target < self.below:
+            raise ValueError(f"target ({self.target}) is less than below ({self.below}): rare labels would not come up to the others")
+        return self
+
+
+class Top(Strict):
+    """The `top` most frequent classes of the train table."""
+
+    top: int = Field(ge=1)
+
+
+class Training(Strict):
+    """How long a network is trained; one step is one batch. Trainers add what they need."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(32, ge=1)
+    lr: float = Field(1e-3, gt=0)
+    threads: int = Field(1, ge=1)
+
+
+class Experiment(Strict):
+    """Everything that determines a model's predictions, given data, folds and versions; each trainer adds to it.
+
+    `labels` restricts the model to a subset of the classes: names or numbers, or {top: 9}; None means all.
+    `plug_ins` says which keys name a plug-in: kind of plug-in -> key.
+    `own_process` is true if every network needs a process of its own.
+    """
+
+    model: str
+    trainer: str
+    labels: tuple[str | int, ...] | Top | None = None
+    plug_ins: ClassVar[dict[str, str]] = {}
+    own_process: ClassVar[bool] = False
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _classes_or_top(cls, value: Any) -> Any:
+        if value is None or isinstance(value, Top):
+            return value
+        if isinstance(value, list | tuple) and value and all(type(each) in (str, int) for each in value):
+            return tuple(value)
+        if isinstance(value, dict) and set(value) == {"top"} and type(value["top"]) is int and value["top"] > 0:
+            return Top(**value)
+        raise ValueError("write names or numbers, [Nucleoplasm, 25], or {top: 9}")
+
+    @property
+    def hash(self) -> str:
+        return hash_of(self.model_dump(mode="json"))
+
+
+class NetworkExperiment(Experiment):
+    """A network that is trained on images.
+
+    `backbone` is its name and `initial_weights` where they come from; each trainer says what both may be.
+    `channels` is a plug-in of `comp/images/channels/`: what the network sees of the stains. A list picks some of the competition's.
+    `rare` adds changed copies of images with rare labels; `augmentation` then changes only the other images.
+    `tta` (test-time augmentation) is the number of flips and quarter turns whose logits are averaged in prediction.
+    """
+
+    backbone: str
+    initial_weights: str
+    size: int = Field(512, ge=16, le=4096)
+    channels: Spec = Field(default_factory=lambda: {"name": "pick"})
+    rare: RareLabels | None = None
+    augmentation: Spec = Field(default_factory=lambda: {"name": "dihedral"})
+    sampler: Spec = Field(default_factory=lambda: {"name": "shuffle"})
+    tta: Literal[1, 2, 4, 8] = 1
+    train: Training = Training()
+    seed: int = 0
+    plug_ins: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _list_picks(cls, value: Any) -> Any:
+        return {"name": "pick", "of": list(value)} if isinstance(value, list | tuple) else value

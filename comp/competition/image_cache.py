@@ -1,0 +1,70 @@
+"""The image cache of a competition: which files hold each image, and all images of a split read at one size."""
+
+import csv
+import io
+
+from comp.base.errors import DataError
+from comp.base.files import write_text
+from comp.base.paths import Paths
+from comp.base.processes import cores
+from comp.base.progress import say
+from comp.competition.competition import Competition
+from comp.competition.experiments.experiment import NetworkExperiment
+from comp.competition.tables import read_test_ids, read_train
+from comp.images.cache import Cache
+from comp.images.cache_writer import Files, fill_cache
+
+SPLITS = ("train", "test")
+NAMED = 3  # images named in a line; the CSV has all of them
+
+
+def prepare_cache(competition: Competition, paths: Paths, split: str, size: int) -> Cache:
+    """The complete cache of a split ("train" or "test") at `size` pixels; row i is image i of the table. Says so if it reads images.
+
+    Raises:
+        DataError: image files are missing or unreadable; the message names them.
+    """
+    files = image_files(competition, paths, split)
+    channels = competition.images.channels if competition.images else ()
+    folder = paths.cache(split, size)
+
+    def announce(rows: int) -> None:
+        say(f"making {folder}: reading {rows:,} of {len(files):,} images on {cores()} cores")
+
+    again = f"make data COMP={competition.name}"
+    cache = fill_cache(folder, files, size, channels, again, announce)
+    _say_remarks(cache)
+    return cache
+
+
+def image_files(competition: Competition, paths: Paths, split: str) -> Files:
+    """The files of each image of a split ("train" or "test"), in the order of its table.
+
+    Raises:
+        DataError: the competition has no images, or the split has no table or an empty one.
+    """
+    ids = read_train(competition, paths)[0] if split == "train" else read_test_ids(competition, paths)
+    if not ids:
+        raise DataError(f"the {split} table of {competition.name} has no rows", "check the file")
+    return {image_id: competition.image_files(paths, split, image_id) for image_id in ids}
+
+
+def default_size(competition: Competition) -> int:
+    """The size in pixels that the competition's models have by default."""
+    return int(competition.overrides.get("size", NetworkExperiment.model_fields["size"].default))
+
+
+def _say_remarks(cache: Cache) -> None:
+    """Say which images have black channels, are squeezed or enlarged; only when this changes. A CSV next to the cache has all of them."""
+    remarks = cache.remarks()
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("id", "remark"), *remarks] if remarks else [])
+    file = cache.folder.with_name(f"{cache.folder.name}-remarks.csv")
+    if text.getvalue() == (file.read_text() if file.exists() else ""):
+        return
+    write_text(file, text.getvalue())
+    if not remarks:
+        say(f"note: there are no remarks on images any more ({file})")
+        return
+    first = "; ".join(f"{image_id} ({remark})" for image_id, remark in remarks[:NAMED])
+    say(f"note: {len(remarks)} remarks on images, all in {file}: {first}")

@@ -1,1 +1,0 @@
-"""Images: reading any layout, the cache, near-duplicates, what the frameworks are fed with."""

@@ -1,0 +1,256 @@
+"""Filling the image cache on all cores. If it is interrupted, no row is wrong and the next call resumes.
+
+The pixels of a row are written to the disk first, then its record gets a stamp. A stamp is a hash of the names, sizes and times of the
+files of the row, so a row is read again if a file has changed. If the table has changed, the old cache is kept until the rows that both
+tables have are copied.
+"""
+
+import csv
+import io
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.base.errors import DataError
+from comp.base.files import write_json, write_text
+from comp.base.locks import lock
+from comp.base.processes import cores
+from comp.base.progress import LogBar
+from comp.images.cache import RECORD, Cache, open_cache, read_index
+from comp.images.read import read_channels, resize
+
+Files = Mapping[str, Sequence[Path]]
+Problems = list[tuple[str, str]]  # id, problem
+SECONDS_BETWEEN_FLUSHES = 0.5  # meanwhile the workers read on, so little is left to flush at the end
+AHEAD = 256  # images queued for each core, so that it has work while the disk is slow
+NAMED = 3  # problems in a message; the CSV has all of them
+
+
+def fill_cache(folder: Path, files: Files, size: int, channels: Sequence[str], then: str, announce: Callable[[int], None]) -> Cache:
+    """Fill the missing rows of the cache in `folder`, and open it. Waits if another process is filling it.
+
+    Args:
+        files: the files of each id, in the order of the table.
+        then: what to type after replacing damaged files.
+        announce: called with the number of rows to read before they are read; not called if there are none.
+
+    Raises:
+        DataError: files are missing or unreadable. The message names the first ones, a CSV next to the folder lists all.
+    """
+    report = folder.with_name(f"{folder.name}-unreadable.csv")
+    try:
+        stamps = _stamps(files, size, len(channels))
+    except FileNotFoundError:
+        check_no_problems(missing_files(files), len(files), report, then)
+        raise
+    index = {"version": 1, "size": size, "channels": list(channels), "ids": list(files)}
+    if not _is_filled(folder, index, stamps):
+        unreadable: Problems = []
+        with lock(folder.with_name(f"{folder.name}.lock"), f"filling {folder}"):
+            try:
+                if not _is_filled(folder, index, stamps):  # another process may have filled it meanwhile
+                    _begin(folder, index)
+                    unreadable = _fill(folder, files, stamps, announce)
+            except OSError as error:
+                raise DataError(
+                    f"{folder} cannot be written ({error.strerror})", f"free space or correct permissions, then: {then}"
+                ) from None
+            shutil.rmtree(_previous(folder), ignore_errors=True)
+        check_no_problems(unreadable, len(files), report, then)
+    report.unlink(missing_ok=True)
+    return open_cache(folder)
+
+
+def missing_files(files: Files) -> Problems:
+    """The files that do not exist."""
+    return [(image_id, f"{path} is missing") for image_id, paths in files.items() for path in paths if not path.is_file()]
+
+
+def check_no_problems(problems: Problems, total: int, report: Path, then: str) -> None:
+    """If there are problems, write all of them to `report` and raise DataError with the first ones."""
+    if not problems:
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("id", "problem"), *problems])
+    write_text(report, text.getvalue())
+    images = len({image_id for image_id, _ in problems})
+    first = "; ".join(problem for _, problem in problems[:NAMED])
+    more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+    raise DataError(
+        f"{images} of {total} images cannot be used: {first}{more} (all in {report})",
+        f"replace them by undamaged files or remove their rows from the table, then: {then}",
+    )
+
+
+def _stamps(files: Files, size: int, channels: int) -> NDArray[np.uint64]:
+    """A number above 0 for each id, which changes with its files."""
+    stamps = np.zeros(len(files), np.uint64)
+    for row, (image_id, paths) in enumerate(files.items()):
+        known: list[str | int] = [image_id, size, channels]
+        for path in paths:
+            status = path.stat()
+            known += [path.name, status.st_size, status.st_mtime_ns]
+        stamps[row] = int.from_bytes(blake2b(repr(known).encode(), digest_size=8).digest()) | 1
+    return stamps
+
+
+def _is_filled(folder: Path, index: dict[str, Any], stamps: NDArray[np.uint64]) -> bool:
+    return read_index(folder) == index and np.array_equal(open_cache(folder).records["stamp"], stamps)
+
+
+def _previous(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.previous")
+
+
+def _begin(folder: Path, index: dict[str, Any]) -> None:
+    """Make `folder` a cache with this index. A cache with another index is renamed and kept."""
+    found = read_index(folder)
+    if found == index:
+        return
+    if found is not None:
+        shutil.rmtree(_previous(folder), ignore_errors=True)
+        folder.rename(_previous(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "rows.bin").write_bytes(bytes(RECORD.itemsize * len(index["ids"])))
+    _allocate(folder / "images.u8", index["size"] ** 2 * len(index["channels"]) * len(index["ids"]))
+    write_json(folder / "index.json", index)
+
+
+def _allocate(path: Path, length: int) -> None:
+    """A file of zeros with its space on the disk reserved. Writing to it is faster, and cannot run out of space."""
+    if length > (free := shutil.disk_usage(path.parent).free):
+        raise DataError(f"{path} needs {length / 1e9:.1f} GB and {free / 1e9:.1f} are free", "free some space, or choose a smaller size")
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, length)
+        else:
+            file.truncate(length)
+
+
+def _fill(folder: Path, files: Files, stamps: NDArray[np.uint64], announce: Callable[[int], None]) -> Problems:
+    """Fill the rows with another stamp; returns what could not be read."""
+    cache = open_cache(folder)
+    row_bytes = cache.images[0].nbytes
+    known = _known_rows(_previous(folder))
+    todo = [(row, image_id) for row, image_id in enumerate(files) if cache.records["stamp"][row] != stamps[row]]
+    announce(len(todo))
+    unreadable: Problems = []
+    with _Rows(folder, row_bytes) as rows, _one_thread_an_image(), ThreadPoolExecutor(cores()) as pool:
+        rows.stamp([(row, np.zeros((), RECORD)) for row, _ in todo if cache.records["stamp"][row]])
+
+        def read(row: int, image_id: str) -> tuple[int, NDArray[np.void]]:
+            stamp = stamps[row]
+            pixels, record = known.get(int(stamp)) or _read(files[image_id], cache, stamp)
+            rows.write(row, pixels)
+            return row, record
+
+        with LogBar(total=len(todo), desc=f"cache {folder.name}", unit="image") as bar:
+            for image_id, future in _ahead(pool, read, todo):
+                try:
+                    rows.done(*future.result())
+                except DataError as error:
+                    unreadable.append((image_id, error.what))
+                bar.update()
+    return unreadable
+
+
+def _read(files: Sequence[Path], cache: Cache, stamp: np.uint64) -> tuple[NDArray[np.uint8], NDArray[np.void]]:
+    """Pixels (size, size, C) and the record of one image."""
+    channels = read_channels(files, len(cache.channels))
+    small = [resize(channel, cache.size) for channel in channels]
+    pixels = np.asarray(cv2.merge(small), np.uint8)
+    # a channel that is not black at the small size is not black at the full size, and the small one is faster to check
+    black = sum(
+        (not cv2.countNonZero(resized) and not cv2.countNonZero(channel)) << bit
+        for bit, (channel, resized) in enumerate(zip(channels, small, strict=True))
+    )
+    return pixels, np.array((stamp, black, *channels[0].shape, 0), RECORD)
+
+
+def _known_rows(folder: Path) -> dict[int, tuple[NDArray[np.uint8], NDArray[np.void]]]:
+    """Pixels and record of the filled rows of another cache, by stamp."""
+    if read_index(folder) is None:
+        return {}
+    cache = open_cache(folder)
+    return {int(record["stamp"]): (cache.images[row], record) for row, record in enumerate(cache.records) if record["stamp"]}
+
+
+def _ahead(pool: ThreadPoolExecutor, read: Any, todo: list[tuple[int, str]]) -> Iterator[tuple[str, Future[Any]]]:
+    """Futures in order, with a limited number of images in work. The rest is cancelled if the caller stops."""
+    waiting: deque[tuple[str, Future[Any]]] = deque()
+    try:
+        for row, image_id in todo:
+            waiting.append((image_id, pool.submit(read, row, image_id)))
+            if len(waiting) >= AHEAD * cores():
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_an_image() -> Iterator[None]:
+    """Turn off OpenCV's own threads: every thread here reads an image of its own."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    np.empty(1 << 24, np.uint8)  # after freeing a block of this size, glibc keeps smaller ones: 300 page faults fewer for each image
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+class _Rows:
+    """The files of a cache, open for writing. Any thread may write pixels. Stamps are written when the pixels are on the disk."""
+
+    def __init__(self, folder: Path, row_bytes: int) -> None:
+        self._images = (folder / "images.u8").open("r+b")
+        self._records = (folder / "rows.bin").open("r+b")
+        self._row_bytes = row_bytes
+        self._waiting: list[tuple[int, NDArray[np.void]]] = []
+        self._flushed = monotonic()
+
+    def __enter__(self) -> "_Rows":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._images, self._records:
+            self.flush()
+
+    def write(self, row: int, pixels: NDArray[np.uint8]) -> None:
+        _write(self._images.fileno(), pixels, row * self._row_bytes)
+
+    def done(self, row: int, record: NDArray[np.void]) -> None:
+        self._waiting.append((row, record))
+        if monotonic() - self._flushed > SECONDS_BETWEEN_FLUSHES:
+            self.flush()
+
+    def flush(self) -> None:
+        os.fsync(self._images.fileno())
+        self.stamp(self._waiting)
+        self._waiting, self._flushed = [], monotonic()
+
+    def stamp(self, records: Sequence[tuple[int, NDArray[np.void]]]) -> None:
+        for row, record in records:
+            _write(self._records.fileno(), record, row * RECORD.itemsize)
+
+
+def _write(descriptor: int, values: NDArray[Any], offset: int) -> None:
+    """Write all bytes at `offset`. Not through a memory map: that is slower, and a failing disk would raise SIGBUS instead of an error."""
+    view = np.ascontiguousarray(values).view(np.uint8).reshape(-1).data
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

@@ -1,0 +1,1 @@
+"""Scores on plain arrays: macro F1, average precision, AUROC, thresholds, calibration and bootstraps. No files, no models."""

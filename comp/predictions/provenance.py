@@ -1,0 +1,108 @@
+"""Where predictions came from: the provenance inside every file, its checks, and the command that makes a file again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.base.errors import PredictionError
+from comp.base.files import hash_of
+from comp.base.schema import Strict
+
+HARDWARE = {"threads", "precision"}  # folds of one model may be trained on different machines
+Kind = Literal["oof", "test", "holdout", "imported", "label_only", "stack", "embeddings"]
+
+
+class Provenance(Strict):
+    """What determines the content of a prediction file, and nothing else, so that equal runs give equal bytes.
+
+    Attributes:
+        kind: "oof": rows of fold `fold`, on which its model was not trained. "test" and "holdout": rows that belong to no fold.
+            "imported": predictions of a model trained elsewhere. "label_only": labels decided elsewhere, stored as logits of +-16.
+            "stack": a blend of other models' predictions. "embeddings": vectors of all images, by the network of fold `fold`.
+        fold: the fold whose model predicted; None where no fold of ours did.
+        precision: data type and device of training, e.g. "bf16 on cuda".
+        initial_weights: where the network's initial weights came from.
+        experiment, folds, data: hashes of the experiment, of the fold map, and of the train table (ids and labels).
+        depends_on: the models whose embeddings were an input -> their `network`.
+        declared: why an imported model was never trained on these rows, as its owner declares.
+        recipe: how a stack was made: its YAML, and the models it blends with the hashes of their files.
+    """
+
+    version: Literal[1] = 1
+    competition: str
+    model: str
+    kind: Kind
+    fold: int | None = None
+    classes: tuple[str, ...]
+    seed: int | None = None
+    threads: int | None = None
+    precision: str | None = None
+    experiment: str | None = None
+    folds: str | None = None
+    data: str
+    depends_on: dict[str, str] | None = None
+    checkpoint: str | None = None
+    tta: int | None = None
+    initial_weights: str | None = None
+    declared: Literal["holdout", "oof"] | None = None
+    recipe: dict[str, Any] | None = None
+
+    @property
+    def network(self) -> str:
+        """A hash of what determined a trained network: its experiment and the source of its initial weights."""
+        return hash_of([self.experiment, self.initial_weights])
+
+    @property
+    def remake(self) -> str:
+        """The command that makes the file again."""
+        return remake(self.competition, self.model, self.kind, self.fold)
+
+
+def remake(competition: str, model: str, kind: Kind, fold: int | None = None) -> str:
+    """The command that makes predictions: an import's, a stack's, one fold's or all folds'."""
+    if kind == "imported":
+        return f"make import COMP={competition} MODEL={model} VAL=... TEST=..."
+    if kind == "label_only":
+        return f"make import COMP={competition} MODEL={model} TEST=submission.csv"
+    if kind == "stack":
+        return f"make stack COMP={competition} STACK={model}"
+    return f"make {'model' if fold is None else f'fold-{fold}'} COMP={competition} MODEL={model}"
+
+
+def data_fingerprint(ids: Sequence[str], labels: NDArray[np.bool_]) -> str:
+    """A hash of the train table: ids with their labels (N, C), whatever the order of the rows."""
+    return hash_of(sorted((image_id, np.flatnonzero(row).tolist()) for image_id, row in zip(ids, labels, strict=True)))
+
+
+def check_same_settings(one: Provenance, other: Provenance, except_for: set[str]) -> None:
+    """Raise PredictionError if two files of one model were made differently, e.g. with other folds or settings."""
+    a, b = one.model_dump(exclude=except_for), other.model_dump(exclude=except_for)
+    again = remake(one.competition, one.model, one.kind)
+    for key, value in a.items():
+        if b[key] != value:
+            raise PredictionError(
+                f"predictions of {one.model} differ in {key}: {value} ({_file_of(one)}) and {b[key]} ({_file_of(other)})",
+                f"make all its files the same way: remove the ones made differently, then: {again}",
+            )
+
+
+def check_same_folds(path: Path, found: Provenance, folds: str, data: str) -> None:
+    """Raise PredictionError if `path` was made with another fold map or train table than the present ones.
+
+    Imports were made without a fold map.
+
+    Args:
+        folds, data: fingerprints of the present fold map and train table.
+    """
+    expected = None if found.kind == "imported" else folds
+    for what, was, now in (("fold map", found.folds, expected), ("train table", found.data, data)):
+        if was != now:
+            made = f"{path} was made with another {what} ({str(was)[:8]}) than the present one ({str(now)[:8]})"
+            raise PredictionError(made, f"make it again: {found.remake}")
+
+
+def _file_of(made: Provenance) -> str:
+    return made.kind if made.fold is None else f"{made.kind} of fold {made.fold}"

@@ -1,0 +1,52 @@
+"""Near-duplicates among the test images: they all get the mean of their predictions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.base.errors import DataError
+from comp.base.paths import Paths
+from comp.images.duplicates import components, read_pairs
+from comp.stacking.prediction_set import PredictionSet
+
+
+def test_duplicates(paths: Paths, ids: Sequence[str]) -> NDArray[np.int64]:
+    """(T,) numbers of the test images, equal for near-duplicates; all different if there is no list of duplicates.
+
+    The list is a CSV with columns id_a and id_b next to the image cache. `make folds` writes it; it can also be made by hand.
+
+    Raises:
+        DataError: the list is damaged, or names an id that is not in `ids`.
+    """
+    path = paths.test_duplicates()
+    if not path.exists():
+        return np.arange(len(ids))
+    again = f"remove it, then: make folds COMP={paths.competition}"
+    try:
+        return np.unique(components(ids, read_pairs(path, again)), return_inverse=True)[1]
+    except DataError as error:
+        what = error.what if str(path) in error.what else f"{path}: {error.what}"
+        raise DataError(what, again) from None
+
+
+def averaged(predictions: PredictionSet, components: NDArray) -> PredictionSet:
+    """Replace each model's logits of near-duplicates by the logit of their mean probability.
+
+    Args:
+        components: (N,) equal for near-duplicates; a row without near-duplicates keeps its exact logits.
+    """
+    _, component, sizes = np.unique(components, return_inverse=True, return_counts=True)
+    copies = np.flatnonzero(sizes[component] > 1)
+    if not len(copies):
+        return predictions
+    copies = copies[np.argsort(component[copies], kind="stable")]
+    starts = np.flatnonzero(np.diff(component[copies], prepend=-1))
+    logits = predictions.logits[:, copies].astype(np.float64)
+    # sums of probabilities and of their complements as logarithms, log p = -log(1 + exp(-z)): exact near 0 and near 1
+    likely, unlikely = (np.logaddexp.reduceat(-np.logaddexp(0, -sign * logits), starts, axis=1) for sign in (1, -1))
+    mean = np.repeat(likely - unlikely, np.diff(np.append(starts, len(copies))), axis=1)
+    changed = predictions.logits.copy()
+    changed[:, copies] = mean
+    return replace(predictions, logits=changed)

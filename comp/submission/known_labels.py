@@ -1,0 +1,64 @@
+"""Known labels of test images: the hidden labels of the practice competition, or a table of the user's own."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from comp.base.errors import DataError
+from comp.base.paths import Paths
+from comp.competition.competition import Competition
+from comp.competition.tables import read_ids
+from comp.submission.submission import read_submission
+
+Bools = NDArray[np.bool_]
+USAGE = "Usage"  # as in Kaggle's solution files: public, private (both with the test set's label distribution), unshifted (the train set's)
+
+
+def hidden_labels(competition: Competition, paths: Paths) -> Path:
+    """The file of a practice competition's hidden labels, which only scoring may read.
+
+    Raises:
+        DataError: this is not a practice competition.
+    """
+    if competition.practice is None:
+        then = f"give a table with LABELS=..., or: make submit COMP={competition.name}"
+        raise DataError(f"competition {competition.name} has no hidden labels", then)
+    return competition.folder(paths) / "hidden" / "labels.csv"
+
+
+def read_labels(path: Path, competition: Competition) -> tuple[tuple[str, ...], Bools, NDArray[np.str_]]:
+    """Ids, labels (N, C) and usage (N,) of a table of labels; usage is "all" if the table has no such column.
+
+    Raises:
+        DataError: a missing file or column, a duplicate id, an unknown label, or no label at all.
+    """
+    ids = read_ids(path, competition.columns.id, "correct LABELS=..., or make the practice competition with: make practice")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    target = competition.columns.target
+    if target not in table:
+        raise DataError(f"{path} has no column {target!r}", f"it has {', '.join(table.columns)}; name its columns as the train table's")
+    labels = competition.labels.multi_hot(table[target], ids, str(path))
+    if not labels.any():
+        raise DataError(f"{path} holds no label", "give a table with labels")
+    return ids, labels, np.array(table[USAGE] if USAGE in table else ["all"] * len(ids))
+
+
+def read_hidden_labels(competition: Competition, paths: Paths) -> tuple[tuple[str, ...], Bools, NDArray[np.str_]] | None:
+    """Ids, labels and usage of a practice competition's hidden labels; None for any other competition."""
+    return None if competition.practice is None else read_labels(hidden_labels(competition, paths), competition)
+
+
+def decisions_of(path: Path, ids: tuple[str, ...], competition: Competition) -> Bools:
+    """Decisions (N, C) of a submission in the order of `ids`; the submission may hold more ids.
+
+    Raises:
+        DataError: the submission lacks one of the ids.
+    """
+    submitted, decisions = read_submission(path, competition)
+    row = {image_id: number for number, image_id in enumerate(submitted)}
+    if missing := [image_id for image_id in ids if image_id not in row]:
+        then = f"make it again with: make stack COMP={competition.name}"
+        raise DataError(f"{path} lacks {len(missing)} of the {len(ids)} labelled ids, e.g. {missing[0]}", then)
+    return decisions[[row[image_id] for image_id in ids]]

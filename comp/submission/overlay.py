@@ -1,0 +1,100 @@
+"""Overlays: submissions in which known labels replace predicted ones."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from comp.base.errors import DataError, SubmissionError
+from comp.base.files import hash_file
+from comp.base.paths import Paths
+from comp.competition.competition import Competition
+from comp.competition.tables import read_ids, read_test_ids
+from comp.submission.sidecar import read_sidecar
+from comp.submission.submission import check_submission, read_submission, write_submission
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """An overlay as written.
+
+    Attributes:
+        path: its CSV.
+        note: one sentence that says it is an overlay.
+    """
+
+    path: Path
+    note: str
+
+
+def overlay(submission: Path, table: Path, competition: Competition) -> Overlay:
+    """Replace a submission's labels by those of a table of known labels, and write the result as a submission of its own.
+
+    Raises:
+        SubmissionError: the submission is not valid, or is an overlay already.
+        DataError: the table is not valid.
+    """
+    paths = Paths(competition.name)
+    test_ids = read_test_ids(competition, paths)
+    check_no_overlay(submission, "lay the labels over the submission under it")
+    check_submission(submission, competition, test_ids)
+    ids, decisions = read_submission(submission, competition)
+    known_ids, known = read_known(table, competition, test_ids)
+    row = {image_id: number for number, image_id in enumerate(ids)}
+    laid = decisions.copy()
+    laid[[row[image_id] for image_id in known_ids]] = known
+    changed = int((laid != decisions).any(axis=1).sum())
+    note = (
+        f"an OVERLAY: {len(known_ids)} of {len(ids)} rows have the labels of {table.name}, which changed {changed} of them; "
+        "its score says nothing about the models"
+    )
+    sidecar = {
+        "competition": competition.name,
+        "note": note,
+        "overlay": {
+            "submission": {"name": submission.name, "hash": hash_file(submission)},
+            "table": {"name": table.name, "hash": hash_file(table)},
+            "rows": len(known_ids),
+            "changed": changed,
+        },
+    }
+    labels = competition.labels.strings(laid[[row[image_id] for image_id in test_ids]])
+    return Overlay(write_submission(paths.submissions(), f"{submission.stem}-overlay", test_ids, labels, competition, sidecar), note)
+
+
+def read_known(path: Path, competition: Competition, test_ids: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+    """Ids and labels (N, C) of a table of known labels.
+
+    Raises:
+        DataError: no such table or column, an id twice or not in the sample submission, a row without labels or an unknown label.
+    """
+    ids = read_ids(path, competition.columns.id, "give the table with LABELS=...")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    columns = (competition.columns.target, competition.columns.predicted)
+    target = next((column for column in columns if column in table), None)
+    if target is None:
+        then = f"it has {', '.join(table.columns)}; rename the one with labels"
+        raise DataError(f"{path} has no column {columns[0]!r} or {columns[1]!r}", then)
+    wanted, sample = set(test_ids), competition.tables.test
+    unknown = [image_id for image_id in ids if image_id not in wanted]
+    if unknown and len(unknown) == len(ids):
+        raise DataError(
+            f"{path} has no id in common with {sample}; its first is {unknown[0]}", "name its rows by the ids of the test images"
+        )
+    if unknown:
+        raise DataError(f"{path} holds {len(unknown)} ids that {sample} does not, e.g. {unknown[0]}", "remove their rows")
+    if not ids:
+        raise DataError(f"{path} has no rows", "there is nothing to lay over the submission")
+    known = competition.labels.multi_hot(table[target], ids, str(path))
+    if not known.any(axis=1).all():
+        raise DataError(f"{path}: id {ids[int((~known.any(axis=1)).argmax())]} has no label", "give it one, or remove its row")
+    return ids, known
+
+
+def check_no_overlay(path: Path, then: str) -> None:
+    """Raise SubmissionError if a submission is an overlay, by its sidecar or its name; `then` says what to do instead."""
+    if "overlay" in read_sidecar(path) or re.search(r"-overlay-[0-9a-f]{8}$", path.stem):
+        raise SubmissionError(f"{path} is an overlay: some of its labels were not predicted", then)

@@ -1,1 +1,0 @@
-"""Trainers: a loop each, from images to a network that predicts."""

@@ -1,0 +1,61 @@
+"""Training a network whose last layer also gets auxiliary features of the image: its embedding and its neighbours' votes.
+
+The embeddings come from the networks of the same fold, and only images that both were trained on vote: no label of a held-out image is
+used. An image that is trained on has no vote on itself. Still, the embedding networks were trained on it, so its votes are nearer to the
+truth than those on a held-out image. Hiding the features of half of the images in training did not help (`oof/LOG.md`).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from comp.base import registry
+from comp.competition.experiments.dependent_experiment import CascadeExperiment
+from comp.images.input_channels import statistics
+from comp.models.cascade import build_cascade
+from comp.neighbours.nearest import Floats
+from comp.neighbours.votes import Voters
+from comp.training import torch_trainer
+from comp.training.torch_loop import begin, check_batch_size, fit
+from comp.training.torch_predictor import Predictor
+from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
+from comp.training.torch_trainer import IMAGENET as IMAGENET
+from comp.training.torch_trainer import VERSIONS as VERSIONS
+from comp.training.torch_trainer import devices as devices
+from comp.training.torch_trainer import initial_weights_source as initial_weights_source
+from comp.training.torch_trainer import pick_device as pick_device
+from comp.training.torch_trainer import precision as precision
+from comp.training.trainer import FoldData, Run, Trained
+
+
+def check(experiment: CascadeExperiment, channels: int) -> None:
+    """Raise ConfigError if the network cannot be built, or cannot normalise its auxiliary features."""
+    torch_trainer.check(experiment, channels)
+    check_batch_size(experiment)
+
+
+def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
+    """Train one fold, from its checkpoint if it belongs to this run. The averaged network weights predict.
+
+    Args:
+        data: its `aux_features` are the embeddings (N, D) of all images.
+    """
+    device = begin(experiment, run)
+    mean, deviation = map(torch.Tensor, statistics(data.images, data.channels))
+    assert data.aux_features is not None
+    voters = Voters(data.aux_features[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
+    features = np.concatenate([voters.vectors, voters.logits_of_voters(experiment.votes)], axis=1)
+    in_training = np.zeros((len(data.images), features.shape[1]), np.float32)
+    in_training[data.train] = features
+    model = build_cascade(experiment, run.initial_weights, mean, deviation, torch.Tensor(data.prior()), features.shape[1])
+    loss = registry.build("losses", experiment.loss)
+    with_features = replace(data, aux_features=in_training)
+    averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, with_features, run)
+    network = Predictor(averaged.eval(), experiment, data.channels, device)
+
+    def predict(images: NDArray[np.uint8], rows: NDArray[np.int64], vectors: Floats) -> Floats:
+        return network(images, rows, np.concatenate([vectors[rows], voters.logits(vectors[rows], experiment.votes)], axis=1))
+
+    return Trained(predict, state.losses, state.seconds, state.step * experiment.train.batch_size)

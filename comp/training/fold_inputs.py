@@ -1,0 +1,174 @@
+"""Everything that one fold of a model needs, except the images: tables, folds, classes, embeddings of other models."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.base import registry
+from comp.base.errors import ConfigError
+from comp.base.paths import Paths
+from comp.competition.competition import Competition
+from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.experiment import Experiment, NetworkExperiment, Top
+from comp.competition.experiments.metric_experiment import MetricExperiment
+from comp.competition.tables import read_test_ids, read_train
+from comp.folds.fold_map import HOLDOUT, FoldMap
+from comp.images.input_channels import InputChannels
+from comp.predictions.embeddings import read_network, side_by_side
+from comp.predictions.provenance import Provenance, data_fingerprint
+from comp.training.fold_job import FoldJob
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingTables:
+    """The train ids with labels (N, C) and folds, and the test ids."""
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.bool_]
+    test_ids: tuple[str, ...]
+    folds: FoldMap
+
+    @classmethod
+    def read(cls, competition: Competition, paths: Paths) -> "TrainingTables":
+        ids, labels = read_train(competition, paths)
+        return cls(ids, labels, read_test_ids(competition, paths), FoldMap.read(paths.folds()).in_order(ids))
+
+    @property
+    def has_holdout(self) -> bool:
+        return bool((self.folds.fold == HOLDOUT).any())
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the train ids and their labels."""
+        return data_fingerprint(self.ids, self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dependencies:
+    """The embeddings that a model depends on, by the networks of the same fold.
+
+    Attributes:
+        vectors: "train" and "test" -> (N, D) for the rows of that table.
+        networks: model -> its `Provenance.network`.
+    """
+
+    vectors: dict[str, NDArray[np.float32]]
+    networks: dict[str, str]
+
+    @classmethod
+    def read(cls, paths: Paths, experiment: DependentExperiment, fold: int, tables: TrainingTables) -> "Dependencies":
+        """The embeddings of all models that the experiment names, concatenated.
+
+        Raises:
+            PredictionError: as `read_network`.
+        """
+        networks = [read_network(paths, model, fold, tables.folds.fingerprint, tables.fingerprint) for model in experiment.embeddings]
+        joined = side_by_side(networks)
+        made = {each.provenance.model: each.provenance.network for each in networks}
+        return cls({"train": joined.of(tables.ids), "test": joined.of(tables.test_ids)}, made)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldInputs:
+    """A fold job with everything it needs, except the images.
+
+    Attributes:
+        columns: the classes that are predicted, as columns of `tables.labels`.
+        depends_on: the embeddings of other models; None for a model that uses none.
+    """
+
+    job: FoldJob
+    competition: Competition
+    experiment: Experiment
+    paths: Paths
+    tables: TrainingTables
+    columns: list[int]
+    depends_on: Dependencies | None
+
+    @classmethod
+    def read(cls, job: FoldJob) -> "FoldInputs":
+        """Read tables, fold map and embeddings.
+
+        Raises:
+            ConfigError, DataError, FoldError, PredictionError: a file is missing or does not fit.
+        """
+        competition, experiment, paths = job.load()
+        tables = TrainingTables.read(competition, paths)
+        depends_on = Dependencies.read(paths, experiment, job.fold, tables) if isinstance(experiment, DependentExperiment) else None
+        return cls(job, competition, experiment, paths, tables, columns_of(competition, experiment, tables.labels), depends_on)
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """(N, classes) of the train table, for the classes that are predicted."""
+        return self.tables.labels[:, self.columns]
+
+    @property
+    def train_rows(self) -> NDArray[np.int64]:
+        """The rows of the train table that this fold is trained on."""
+        return self.tables.folds.trained_on(self.job.fold)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Each trainer has its own checkpoint format."""
+        return self.paths.run(self.job.model, self.job.fold) / f"checkpoint.{self.experiment.trainer}"
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that the fold may write, except its checkpoint and the experiment's YAML."""
+        paths = self.paths
+        kinds = [paths.fold_predictions, paths.test_predictions, paths.holdout_predictions, paths.run_record]
+        if isinstance(self.experiment, MetricExperiment):
+            kinds.append(paths.embeddings)
+        return [path(self.job.model, self.job.fold) for path in kinds]
+
+    def origin(self) -> dict[str, Any]:
+        """What a prediction file says of its origin, as hashes."""
+        networks = self.depends_on.networks if self.depends_on else None
+        folds, data = self.tables.folds.fingerprint, self.tables.fingerprint
+        return {"experiment": self.experiment.hash, "folds": folds, "data": data, "depends_on": networks}
+
+    def provenance(self, **more: Any) -> Provenance:
+        """Where the out-of-fold predictions come from; `more` holds the fields that depend on the trainer."""
+        return Provenance(
+            competition=self.competition.name, model=self.job.model, kind="oof", fold=self.job.fold,
+            classes=tuple(self.competition.classes[column] for column in self.columns), **self.origin(), **more,
+        )  # fmt: skip
+
+    def identities(self) -> NDArray[np.int64]:
+        """(N,) numbers, equal for images of one identity: of one group, or with the same set of labels."""
+        asked = self.experiment.identity if isinstance(self.experiment, MetricExperiment) else "auto"
+        if asked == "labels" or (asked == "auto" and self.competition.groups is None):
+            return np.unique(self.labels, axis=0, return_inverse=True)[1].ravel()
+        return np.unique(self.tables.folds.group, return_inverse=True)[1]
+
+
+def columns_of(competition: Competition, experiment: Experiment, labels: NDArray[np.bool_]) -> list[int]:
+    """The classes that the experiment predicts, as columns of `labels` (N, C), in the competition's order.
+
+    Raises:
+        ConfigError: a class that the competition does not have.
+    """
+    if experiment.labels is None:
+        return list(range(len(competition.classes)))
+    try:
+        if isinstance(experiment.labels, Top):
+            return competition.labels.most_frequent(labels, experiment.labels.top)
+        return sorted(set(competition.labels.columns(experiment.labels)))
+    except ConfigError as error:
+        raise ConfigError(f"labels of {experiment.model}: {error.what}", error.then) from None
+
+
+def input_channels_of(competition: Competition, experiment: NetworkExperiment) -> InputChannels:
+    """What the experiment's network sees of the competition's channels.
+
+    Raises:
+        ConfigError: the competition has no images, or not such a channel.
+    """
+    if competition.images is None:
+        raise ConfigError(f"competition {competition.name} has tables and no images", "import predictions with: make import")
+    recipe = registry.build("channels", experiment.channels)
+    found: InputChannels = recipe.of(competition.images.channels, f"configs/models/{experiment.model}.yaml")
+    return found

@@ -1,0 +1,1 @@
+"""Losses, one a file: `build(**options)` returns a function of logits and labels, both (B, C), that returns a scalar."""

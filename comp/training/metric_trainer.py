@@ -1,0 +1,103 @@
+"""Training a network that embeds images with a metric loss, and prediction by the votes of the nearest training images."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from comp.base import registry
+from comp.base.errors import CompError, ConfigError
+from comp.competition.experiments.metric_experiment import MetricExperiment
+from comp.images.input_channels import statistics
+from comp.models.embedder import Embedder, build_embedder
+from comp.neighbours.nearest import Floats
+from comp.neighbours.votes import Voters
+from comp.training import torch_trainer
+from comp.training.torch_loop import begin, check_batch_size, fit
+from comp.training.torch_predictor import Predictor
+from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
+from comp.training.torch_trainer import IMAGENET as IMAGENET
+from comp.training.torch_trainer import devices as devices
+from comp.training.torch_trainer import initial_weights_source as initial_weights_source
+from comp.training.torch_trainer import pick_device as pick_device
+from comp.training.torch_trainer import precision as precision
+from comp.training.trainer import FoldData, Run, Trained
+
+VERSIONS = (*torch_trainer.VERSIONS, "pytorch_metric_learning")
+COLLAPSED = 1 - 1e-4  # if all images are more similar than this, nothing is told apart: the rest is rounding to bf16
+
+
+def check(experiment: MetricExperiment, channels: int) -> None:
+    """Raise ConfigError if the network cannot be built, or its batches cannot hold two identities."""
+    torch_trainer.check(experiment, channels)
+    check_batch_size(experiment)
+    together = experiment.sampler.get("images", 4)
+    if experiment.sampler["name"] == "identities" and experiment.train.batch_size < 2 * together:
+        what = f"a batch of {experiment.train.batch_size} holds fewer than two identities of {together} images each"
+        raise ConfigError(what, f'use SET="train.batch_size={2 * together}" or more')
+
+
+def train(experiment: MetricExperiment, data: FoldData, run: Run) -> Trained:
+    """Train one fold, from its checkpoint if it belongs to this run. Neighbours in the averaged network's embedding predict."""
+    device = begin(experiment, run)
+    mean, deviation = map(torch.Tensor, statistics(data.images, data.channels))
+    assert data.identity is not None
+    known, number = np.unique(data.identity[data.train], return_inverse=True)
+    if len(known) < 2:
+        what = f"{experiment.model}: all training images of fold {run.fold} have the same identity ({experiment.identity})"
+        raise ConfigError(what, "choose another one in its YAML: `identity: labels` or `identity: groups`")
+    numbered = np.full(len(data.images), -1)
+    numbered[data.train] = number
+    metric_loss = partial(registry.build("metric_losses", experiment.metric), len(known))
+    model = build_embedder(experiment, run.initial_weights, mean, deviation, torch.Tensor(data.prior()), metric_loss)
+    averaged, state = fit(model, Criterion(experiment, model), experiment, replace(data, identity=numbered), run)
+    neighbours = NeighbourPredictor(averaged.eval(), experiment, data, device)
+    return Trained(neighbours.predict, state.losses, state.seconds, state.step * experiment.train.batch_size, neighbours.embed)
+
+
+class Criterion:
+    """The metric loss of the embeddings, plus the weighted loss of the second head if there is one."""
+
+    def __init__(self, experiment: MetricExperiment, model: Embedder) -> None:
+        self.metric_loss, self.weight = model.metric_loss, experiment.classification
+        self.loss = registry.build("losses", experiment.loss)
+
+    def __call__(self, output: tuple[Tensor, Tensor | None], labels: Tensor, identity: Tensor) -> Tensor:
+        embeddings, logits = output
+        loss: Tensor = self.metric_loss(embeddings, identity)
+        return loss if logits is None else loss + self.weight * self.loss(logits.float(), labels)
+
+
+class NeighbourPredictor:
+    """Predicts by the nearest neighbours among the training images of `data`."""
+
+    def __init__(self, model: nn.Module, experiment: MetricExperiment, data: FoldData, device: torch.device) -> None:
+        self.experiment, self.data = experiment, data
+        self.network = Predictor(lambda batch: model(batch)[0], experiment, data.channels, device)
+        self.embedded: list[tuple[NDArray[np.uint8], Floats]] = []
+
+    def embed(self, images: NDArray[np.uint8]) -> Floats:
+        """(N, embedding) of length 1, for all images of a cache; computed once."""
+        for known, embeddings in self.embedded:
+            if known is images:
+                return embeddings
+        mean = self.network(images, np.arange(len(images)))
+        with np.errstate(invalid="ignore"):
+            embeddings = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        if not np.isfinite(embeddings).all():
+            what = f"{self.experiment.model}: the embeddings are not finite"
+            raise CompError(what, 'training diverged; lower the learning rate: SET="train.lr=..."')
+        if images is self.data.images and (embeddings @ embeddings[0]).min() > COLLAPSED:
+            what = f"{self.experiment.model}: all images have the same embedding"
+            raise CompError(what, 'the loss has collapsed; lower the learning rate, or choose another loss: SET="metric.name=arcface"')
+        self.embedded.append((images, embeddings))
+        return embeddings
+
+    def predict(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Floats:
+        """Logits (len(rows), classes) of the votes."""
+        data = self.data
+        voters = Voters(self.embed(data.images)[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
+        return voters.logits(self.embed(images)[rows], self.experiment.votes)

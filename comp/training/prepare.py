@@ -1,0 +1,92 @@
+"""Before any training: check that the fold jobs can be trained, then make the data, folds and image caches that are missing."""
+
+import numpy as np
+
+from comp.base import registry
+from comp.base.errors import ConfigError, FoldError, PredictionError
+from comp.base.processes import in_own_process
+from comp.base.progress import say
+from comp.competition.competition import Competition
+from comp.competition.data import ensure_data
+from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.experiment import Experiment, NetworkExperiment
+from comp.competition.experiments.load import load_experiment
+from comp.competition.experiments.metric_experiment import MetricExperiment
+from comp.competition.image_cache import SPLITS, prepare_cache
+from comp.folds.competition_folds import ensure_folds
+from comp.training.fold_inputs import columns_of, input_channels_of
+from comp.training.fold_job import FoldJob
+from comp.training.trainer import trainer_of
+
+
+def prepare(jobs: list[FoldJob]) -> None:
+    """Check all jobs, then make what they need and lack: data, folds, caches.
+
+    Raises:
+        ConfigError, FoldError, DataError, PredictionError: a job that cannot be trained.
+    """
+    networks = []
+    for job in jobs:
+        competition, experiment, _ = job.load()
+        check_experiment(competition, experiment)
+        if isinstance(experiment, NetworkExperiment):
+            networks.append((experiment, len(input_channels_of(competition, experiment))))
+    check_dependencies(jobs)
+    check_networks([network for network in networks if not network[0].own_process])
+    if apart := [network for network in networks if network[0].own_process]:
+        in_own_process(check_networks, apart)
+    for job in jobs:
+        competition, experiment, paths = job.load()
+        if not 0 <= job.fold < competition.folds.count and not paths.folds().exists():
+            raise FoldError(f"there is no fold {job.fold}", f"type make fold-0 to make fold-{competition.folds.count - 1}")
+        ensure_data(competition, paths)
+        folds = ensure_folds(competition, paths)
+        if not 0 <= job.fold < folds.count:
+            raise FoldError(f"there is no fold {job.fold} in {paths.folds()}", f"type make fold-0 to make fold-{folds.count - 1}")
+        if isinstance(experiment, NetworkExperiment):
+            for split in SPLITS:
+                prepare_cache(competition, paths, split, experiment.size)
+
+
+def check_experiment(competition: Competition, experiment: Experiment) -> None:
+    """Raise ConfigError if a plug-in, an option, a channel, a class or a model that it depends on does not exist."""
+    for kind, key in experiment.plug_ins.items():
+        registry.build(kind, getattr(experiment, key))
+    if isinstance(experiment, NetworkExperiment):
+        if experiment.rare:
+            registry.build("augmentations", experiment.rare.augmentation)
+        input_channels_of(competition, experiment)
+    if isinstance(experiment, DependentExperiment):
+        for model in experiment.embeddings:
+            try:
+                embeds = isinstance(load_experiment(model, competition), MetricExperiment)
+            except ConfigError as error:
+                raise ConfigError(f"embeddings of {experiment.model}: {error.what}", error.then) from None
+            if not embeds:
+                what = f"{experiment.model} depends on {model}, which makes no embeddings"
+                raise ConfigError(what, "name models with `trainer: metric` as its `embeddings`")
+    columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))
+
+
+def check_dependencies(jobs: list[FoldJob]) -> None:
+    """Raise PredictionError if a fold needs embeddings that do not exist and are not made by the same command."""
+    trained = {(job.model, job.fold) for job in jobs}
+    for job in jobs:
+        competition, experiment, paths = job.load()
+        for model in experiment.embeddings if isinstance(experiment, DependentExperiment) else ():
+            path = paths.embeddings(model, job.fold)
+            if (model, job.fold) not in trained and not path.exists():
+                what = f"{job.name} depends on {model}, and there is no {path}"
+                raise PredictionError(what, f"train it first: make model COMP={competition.name} MODEL={model}")
+
+
+def check_networks(networks: list[tuple[NetworkExperiment, int]]) -> None:
+    """Raise ConfigError if a network cannot be built for its number of input channels; warn of networks without ImageNet weights."""
+    for experiment, channels in networks:
+        trainer = trainer_of(experiment)
+        trainer.check(experiment, channels)
+        if experiment.initial_weights == trainer.IMAGENET and trainer.initial_weights_source(experiment) == "scratch":
+            say(
+                f"warning: {experiment.model} starts from scratch: its ImageNet weights are not in {trainer.IMAGENET}'s cache "
+                'and cannot be downloaded here; give a file as SET="initial_weights=FILE" to change that'
+            )

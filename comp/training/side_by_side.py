@@ -1,0 +1,120 @@
+"""Training folds side by side: one on each GPU, or as many as there are cores for."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager
+from multiprocessing.queues import SimpleQueue
+
+from tqdm import tqdm
+
+from comp.base.errors import CompError
+from comp.base.processes import cores, follow_parent, in_own_process, worker_pool
+from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.experiment import NetworkExperiment
+from comp.training.fold_job import FoldJob
+from comp.training.train_fold import train_fold
+from comp.training.trainer import trainer_of
+
+_slot = 0  # this worker's GPU and line of the terminal
+
+
+def train_side_by_side(jobs: list[FoldJob], workers: int | None) -> None:
+    """Train the jobs in `workers` processes; models that depend on others come last.
+
+    Models that need a process for every network are trained apart from the others, because their frameworks cannot be loaded together.
+    The first error stops the jobs that have not started; folds under way are finished, and complete folds stay.
+    """
+    groups: dict[tuple[bool, bool, bool], list[FoldJob]] = {}
+    for job in jobs:
+        experiment = job.load()[1]
+        kind = (isinstance(experiment, DependentExperiment), isinstance(experiment, NetworkExperiment), experiment.own_process)
+        groups.setdefault(kind, []).append(job)
+    for (_, is_network, _), group in sorted(groups.items(), key=lambda kind_and_group: kind_and_group[0][0]):
+        if is_network:
+            train_group(group, workers)
+        else:
+            for job in group:
+                train_fold(job)
+
+
+def train_group(jobs: list[FoldJob], workers: int | None) -> None:
+    """Train networks of one framework. If the framework keeps memory, no process trains twice."""
+    experiments = [experiment for job in jobs if isinstance(experiment := job.load()[1], NetworkExperiment)]
+    single_use, threads = experiments[0].own_process, max(experiment.train.threads for experiment in experiments)
+    gpus = in_own_process(devices, experiments[0]) if single_use else devices(experiments[0])
+    workers = min(workers or gpus or max(cores() // threads, 1), len(jobs))
+    if workers == 1 and not single_use:
+        for job in jobs:
+            train_fold(job)
+        return
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when a worker imports its framework: too many threads slow each other down
+    with broken_pools_explained():
+        (train_apart if single_use else train_in_pool)(jobs, workers)
+
+
+def train_in_pool(jobs: list[FoldJob], workers: int) -> None:
+    """Each process trains one job after another."""
+    context = multiprocessing.get_context("spawn")
+    slots = context.SimpleQueue()
+    for slot in range(workers):
+        slots.put(slot)
+    with worker_pool(workers, start_worker, slots, context.RLock()) as pool:
+        for future in as_completed([pool.submit(train_in_slot, job) for job in jobs]):
+            future.result()
+
+
+def train_apart(jobs: list[FoldJob], workers: int) -> None:
+    """Each job has a process of its own, which takes a slot and gives it back."""
+    context = multiprocessing.get_context("spawn")
+    slots, terminal = context.SimpleQueue(), context.RLock()
+    for slot in range(workers):
+        slots.put(slot)
+
+    def alone(job: FoldJob) -> None:
+        with worker_pool(1, start_worker, slots, terminal) as pool:
+            slots.put(pool.submit(train_in_slot, job).result())
+
+    threads = ThreadPoolExecutor(workers)
+    try:
+        for future in as_completed([threads.submit(alone, job) for job in jobs]):
+            future.result()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            for worker in multiprocessing.active_children():
+                worker.kill()
+        threads.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        raise
+    threads.shutdown()
+
+
+@contextmanager
+def broken_pools_explained() -> Iterator[None]:
+    """Turn the error of a killed worker into one line that says what to type."""
+    try:
+        yield
+    except BrokenProcessPool:
+        then = "if memory ran out, use WORKERS=1; the same command resumes from the last checkpoint"
+        raise CompError("a training process was killed from outside", then) from None
+
+
+def devices(experiment: NetworkExperiment) -> int:
+    """How many GPUs the experiment's trainer sees."""
+    found: int = trainer_of(experiment).devices()
+    return found
+
+
+def start_worker(slots: "SimpleQueue[int]", terminal: AbstractContextManager[bool]) -> None:
+    """Take a slot, and share the terminal with the other workers' progress bars."""
+    global _slot
+    follow_parent()
+    _slot = slots.get()
+    tqdm.set_lock(terminal)
+
+
+def train_in_slot(job: FoldJob) -> int:
+    """Train in this process's slot, and return the slot."""
+    train_fold(job, _slot)
+    return _slot

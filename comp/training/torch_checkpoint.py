@@ -1,0 +1,82 @@
+"""The full state of a PyTorch training run: an interrupted run that resumes ends with the same network weights as one never interrupted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from comp.base.files import atomic_write
+
+
+@dataclass
+class TrainingState:
+    """What changes during training. `step` counts the batches done; the order of the data follows from it.
+
+    Attributes:
+        fingerprint: hash of everything that determines the run; a checkpoint with another fingerprint belongs to another run.
+        losses: the mean training loss of each finished epoch.
+        loss_sum: the sum over the steps of the current epoch, kept on the device so that no step waits for it.
+        seconds: the training time up to the last checkpoint.
+    """
+
+    fingerprint: str
+    model: nn.Module
+    ema: ModelEmaV3
+    optimizer: Optimizer
+    step: int
+    losses: list[float]
+    loss_sum: Tensor
+    seconds: float
+
+    def end_epoch(self, steps: int) -> None:
+        self.losses.append(self.loss_sum.item() / steps)
+        self.loss_sum.zero_()
+
+    def mean_loss(self, per_epoch: int) -> float:
+        """The mean loss of the current epoch, or of the last one if no step of the current epoch is done."""
+        done = self.step % per_epoch
+        return self.loss_sum.item() / done if done else self.losses[-1]
+
+    def save(self, path: Path) -> None:
+        state = {
+            "fingerprint": self.fingerprint,
+            "model": self.model.state_dict(),
+            "ema": self.ema.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "losses": self.losses,
+            "loss_sum": self.loss_sum,
+            "seconds": self.seconds,
+            "generators": _generators(),
+        }
+        with atomic_write(path) as file:
+            torch.save(state, file)
+
+    def resume(self, path: Path) -> bool:
+        """Load the state at `path`. False if there is none, or it belongs to another experiment, fold map or data."""
+        if not path.is_file():
+            return False
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["fingerprint"] != self.fingerprint:
+            return False
+        self.model.load_state_dict(state["model"])
+        self.ema.module.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.losses, self.seconds = state["step"], state["losses"], state["seconds"]
+        self.loss_sum.copy_(state["loss_sum"])
+        torch.set_rng_state(state["generators"]["cpu"])
+        if "cuda" in state["generators"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["generators"]["cuda"])
+        return True
+
+
+def _generators() -> dict[str, Any]:
+    """PyTorch's random generators (dropout). NumPy's are seeded with (seed, fold, epoch, step) for every batch and need no saving."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states

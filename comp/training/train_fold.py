@@ -1,0 +1,119 @@
+"""Training one fold of a model, from its checkpoint if there is one, and writing its prediction files."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.base.files import hash_of, remove_leftovers
+from comp.base.locks import lock
+from comp.base.progress import say
+from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.experiment import NetworkExperiment
+from comp.competition.image_cache import SPLITS, prepare_cache
+from comp.neighbours.votes import Voters
+from comp.training.fold_inputs import FoldInputs, input_channels_of
+from comp.training.fold_job import FoldJob
+from comp.training.fold_outputs import FoldResult, is_complete, versions, write_fold
+from comp.training.trainer import FoldData, Run, trainer_of
+
+
+def train_fold(job: FoldJob, slot: int = 0) -> None:
+    """Train, predict and write the files of one fold, unless they are complete already.
+
+    Args:
+        slot: the number of this process among those that train side by side; it decides the GPU and the line of the progress bar.
+    """
+    _, experiment, paths = job.load()
+    with lock(paths.run(job.model, job.fold) / "lock", f"training of {job.name}"):
+        inputs = FoldInputs.read(job)
+        for path in (inputs.checkpoint, *inputs.files):
+            remove_leftovers(path)
+        source, accepted = weights_sources(experiment) if isinstance(experiment, NetworkExperiment) else ("", {None})
+        if is_complete(inputs, accepted):
+            inputs.checkpoint.unlink(missing_ok=True)
+            say(f"{job.name}: complete, nothing to do")
+        elif isinstance(experiment, NetworkExperiment):
+            write_fold(inputs, train_network(inputs, experiment, source, slot))
+            inputs.checkpoint.unlink()
+        elif isinstance(experiment, DependentExperiment):
+            write_fold(inputs, neighbours_vote(inputs, experiment))
+
+
+def weights_sources(experiment: NetworkExperiment) -> tuple[str, set[str | None]]:
+    """Where the initial weights come from now, and which sources a complete fold may name.
+
+    Weights from a hub that is out of reach now may have been downloaded then: such a fold counts as complete.
+    """
+    trainer = trainer_of(experiment)
+    source: str = trainer.initial_weights_source(experiment)
+    accepted: set[str | None] = {source}
+    if experiment.initial_weights == trainer.IMAGENET:
+        accepted.add(f"{trainer.IMAGENET} {experiment.backbone}")
+    return source, accepted
+
+
+def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str, slot: int) -> FoldResult:
+    """Train the network of one fold, from its checkpoint if there is one.
+
+    Args:
+        source: where its initial weights come from.
+    """
+    job, trainer = inputs.job, trainer_of(experiment)
+    cv2.setNumThreads(1)
+    device = trainer.pick_device(slot)
+    precision = trainer.precision(experiment, device)
+    images = {split: prepare_cache(inputs.competition, inputs.paths, split, experiment.size).images for split in SPLITS}
+    vectors = inputs.depends_on.vectors if inputs.depends_on else {}
+    train_rows = inputs.train_rows
+    run = Run(
+        fold=job.fold,
+        device=device,
+        checkpoint=inputs.checkpoint,
+        fingerprint=hash_of([inputs.origin(), job.fold, precision, source, versions(trainer.VERSIONS)]),
+        initial_weights=source,
+        minutes=job.checkpoint_minutes,
+        position=slot,
+    )
+    data = FoldData(
+        images=images["train"],
+        labels=inputs.labels,
+        train=train_rows,
+        channels=input_channels_of(inputs.competition, experiment),
+        ids=inputs.tables.ids,
+        identity=inputs.identities(),
+        aux_features=vectors.get("train"),
+    )
+    trained = trainer.train(experiment, data, run)
+
+    def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = trained.predict(images[split], rows, *([vectors[split]] if vectors else []))
+        return logits
+
+    return FoldResult(
+        provenance=inputs.provenance(
+            seed=experiment.seed, threads=experiment.train.threads, precision=precision, initial_weights=source, tta=experiment.tta,
+            checkpoint=trainer.CHECKPOINT,
+        ),
+        predict=predict,
+        embed=trained.embed and (lambda split: trained.embed(images[split])),
+        seconds=trained.seconds,
+        record={
+            "images_per_second": round(trained.images / trained.seconds, 1),
+            "train_images": len(train_rows),
+            "loss_by_epoch": trained.losses,
+        },
+        packages=trainer.VERSIONS,
+    )  # fmt: skip
+
+
+def neighbours_vote(inputs: FoldInputs, experiment: DependentExperiment) -> FoldResult:
+    """Let the nearest neighbours of each image vote, among the images that the fold's networks were trained on."""
+    assert inputs.depends_on is not None
+    vectors, train_rows = inputs.depends_on.vectors, inputs.train_rows
+    labels = inputs.tables.labels[train_rows][:, inputs.columns]
+    voters = Voters(vectors["train"][train_rows], labels, [inputs.tables.ids[row] for row in train_rows])
+
+    def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return voters.logits(vectors[split][rows], experiment.votes)
+
+    return FoldResult(inputs.provenance(), predict, seconds=0.0, record={"train_images": len(train_rows)}, packages=("numpy",))

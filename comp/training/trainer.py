@@ -1,0 +1,140 @@
+"""What every trainer is given and returns.
+
+A trainer is a module `comp.training.<name>_trainer` with
+
+- `check(experiment, channels)`: raises ConfigError if the network cannot be built for that many input channels, before any work;
+- `initial_weights_source(experiment)`: where the initial weights will come from, for the provenance; "scratch" if there are none;
+- `devices()`: how many GPUs it sees; `pick_device(slot)`: the one for a slot, else "cpu";
+- `precision(experiment, device)`: the data type and device it computes with;
+- `train(experiment, data, run)`: returns a `Trained`;
+- `VERSIONS`: the packages whose versions the run's record holds;
+- `IMAGENET`: the value of `initial_weights` that means ImageNet weights from the framework's own cache or download;
+- `CHECKPOINT`: which network weights of a run predict.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.base import registry
+from comp.base.errors import ConfigError
+from comp.base.progress import LogBar
+from comp.competition.experiments.experiment import NetworkExperiment, RareLabels
+from comp.competition.labels import label_priors
+from comp.images.batches import Batches, Copies
+from comp.images.input_channels import InputChannels
+from comp.images.rare_copies import copies
+
+COPIES_STREAM = 1_000_000  # number of the random stream that chooses copies; the streams below it belong to epochs
+
+
+def trainer_of(experiment: NetworkExperiment) -> ModuleType:
+    """The module that trains the experiment's network.
+
+    Raises:
+        ConfigError: the framework it needs is not installed.
+    """
+    try:
+        return importlib.import_module(f"comp.training.{experiment.trainer}_trainer")
+    except ModuleNotFoundError as error:
+        then = ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[keras]'"
+        raise ConfigError(f"{experiment.model} needs the Python package {error.name!r}, which is not installed", then) from None
+
+
+def rare_copies(rare: RareLabels, labels: NDArray[np.bool_], seed: tuple[int, ...]) -> NDArray[np.int64]:
+    """Which of the training rows with `labels` (N, C) get a changed copy; a row number for each copy."""
+    return copies(labels, rare.below, rare.target, np.random.default_rng([*seed, COPIES_STREAM]))
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The image cache of the train table and what is known of its rows.
+
+    Attributes:
+        images: (N, H, W, C) uint8.
+        labels: (N, classes).
+        train: rows to train on.
+        channels: what the network sees of an image.
+        ids: (N,) of the images; they decide between equally near neighbours.
+        identity: (N,) equal for images of one identity, such as an antibody; None: every image is an identity of its own.
+        aux_features: (N, D) further inputs of the network.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.bool_]
+    train: NDArray[np.int64]
+    channels: InputChannels
+    ids: tuple[str, ...] = ()
+    identity: NDArray[np.int64] | None = None
+    aux_features: NDArray[np.float32] | None = None
+
+    def prior(self) -> NDArray[np.float64]:
+        """(classes,) the share of training images that carry each label, kept from 0 and 1."""
+        return label_priors(self.labels[self.train])
+
+    def batches(self, experiment: NetworkExperiment, fold: int) -> Batches:
+        """The training batches of a fold, with copies of images with rare labels if the experiment asks for them."""
+        seed = (experiment.seed, fold)
+        added = None
+        if experiment.rare:
+            places = rare_copies(experiment.rare, self.labels[self.train], seed)
+            added = Copies(self.train[places], registry.build("augmentations", experiment.rare.augmentation))
+        identity = np.arange(len(self.images)) if self.identity is None else self.identity
+        return Batches(
+            self.images, self.labels, identity, self.train, self.channels, experiment.train.batch_size,
+            registry.build("samplers", experiment.sampler), registry.build("augmentations", experiment.augmentation), seed, added,
+            self.aux_features,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """The training of one fold.
+
+    Attributes:
+        device: "cpu", or a GPU as the trainer's `pick_device` names it.
+        checkpoint: the file where the state is saved, and from which an interrupted run resumes.
+        fingerprint: hash of everything that determines the result; a checkpoint with another fingerprint is ignored.
+        initial_weights: where they come from, as the trainer's `initial_weights_source` says.
+        minutes: time between checkpoints; the state at the end of the run is always saved.
+        position: line of the progress bar, for folds that train side by side.
+    """
+
+    fold: int
+    device: str
+    checkpoint: Path
+    fingerprint: str
+    initial_weights: str
+    minutes: float = 5.0
+    position: int = 0
+
+    def bar(self, experiment: NetworkExperiment, per_epoch: int, step: int) -> LogBar:
+        """A progress bar in images, for `per_epoch` steps an epoch; `step` steps are done."""
+        size, steps = experiment.train.batch_size, per_epoch * experiment.train.epochs
+        label = f"{experiment.model} fold {self.fold}"
+        return LogBar(desc=label, total=steps * size, initial=step * size, unit="img", position=self.position, leave=False)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network: how it predicts, and how it was trained.
+
+    Attributes:
+        predict: logits (len(rows), classes) float32 of rows of a cache (N, H, W, C) uint8, the mean over the experiment's `tta` views. A
+            model that depends on embeddings takes those of all images (N, D) as a third argument.
+        losses: the mean training loss of each epoch.
+        seconds: the training time; of interrupted runs it counts the time up to their last checkpoint.
+        images: how many images were trained on in that time, counted again in every epoch.
+        embed: embeddings (N, size) float32 of length 1 of all images of a cache; None for a network without embeddings.
+    """
+
+    predict: Callable[..., NDArray[np.float32]]
+    losses: list[float]
+    seconds: float
+    images: int
+    embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None

@@ -1,0 +1,86 @@
+"""The bootstrap by counts against a bootstrap of the rows themselves."""
+
+import numpy as np
+import pytest
+
+from comp.metrics.bootstrap import Estimate, GroupBootstrap, Scored
+from comp.metrics.macro_f1 import macro_f1
+
+
+def drawn(seed: int = 0, count: int = 240) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, two decisions and groups of different sizes, numbered with gaps and out of order."""
+    rng = np.random.default_rng(seed)
+    labels = rng.random((count, 3)) < [0.1, 0.3, 0.6]
+    one, other = (labels ^ (rng.random(labels.shape) < wrong) for wrong in (0.1, 0.25))
+    return labels, one, other, rng.permutation(np.repeat(np.arange(count // 4), 4) ** 2)
+
+
+def test_each_resample_is_that_of_the_groups_rows() -> None:
+    labels, decisions, _, groups = drawn()
+    names = np.unique(groups)
+    bootstrap = GroupBootstrap(labels, groups, resamples=20, seed=1)
+    scored = bootstrap.score(decisions)
+    rng = np.random.default_rng(1)
+    for resampled in scored.resampled:
+        rows = np.concatenate([np.flatnonzero(groups == names[group]) for group in rng.integers(len(names), size=len(names))])
+        assert resampled == pytest.approx(macro_f1(labels[rows], decisions[rows]), abs=1e-6)
+    assert scored.value == macro_f1(labels, decisions)
+
+
+def test_recall_in_each_resample_is_that_of_the_groups_rows_and_of_the_classes_they_have() -> None:
+    labels, decisions, _, groups = drawn()
+    labels[:, 0], labels[:2, 0] = False, True  # in many resamples this class has no row, and one it never has
+    labels, decisions = (np.column_stack([each, np.zeros(len(each), bool)]) for each in (labels, decisions))
+
+    def slowly(rows: np.ndarray) -> float:
+        recalls = [decisions[rows, column][labels[rows, column]].mean() for column in range(4) if labels[rows, column].any()]
+        return float(np.mean(recalls))
+
+    names = np.unique(groups)
+    scored = GroupBootstrap(labels, groups, resamples=30, seed=1).recall(decisions)
+    rng = np.random.default_rng(1)
+    for resampled in scored.resampled:
+        rows = np.concatenate([np.flatnonzero(groups == names[group]) for group in rng.integers(len(names), size=len(names))])
+        assert resampled == pytest.approx(slowly(rows), abs=1e-6)
+    assert scored.value == pytest.approx(slowly(np.arange(len(labels))))
+
+
+def test_recall_without_any_positive_is_zero() -> None:
+    nothing, groups = np.zeros((6, 2), bool), np.arange(6)
+    scored = GroupBootstrap(nothing, groups, 10, 0).recall(~nothing)
+    assert (scored.value, scored.estimate.error) == (0, 0)
+
+
+def test_paired_difference_uses_the_same_resamples() -> None:
+    labels, one, other, groups = drawn()
+    bootstrap = GroupBootstrap(labels, groups, resamples=300, seed=0)
+    first, second = bootstrap.score(one), bootstrap.score(other)
+    gain = first.gain_over(second)
+    assert gain.value == pytest.approx(macro_f1(labels, one) - macro_f1(labels, other))
+    assert gain.error == pytest.approx(np.std(first.resampled - second.resampled))
+    assert first.gain_over(first) == Estimate(0.0, 0.0)
+
+
+def test_rows_of_one_group_count_as_one() -> None:
+    """Ten copies of every row are no more evidence, if the copies share a group."""
+    labels, decisions, _, _ = drawn()
+    alone = GroupBootstrap(labels, np.arange(240), 500, 0).score(decisions).estimate.error
+    copies = np.repeat(np.arange(240), 10)
+    together = GroupBootstrap(labels[copies], copies, 500, 0).score(decisions[copies]).estimate.error
+    assert together == pytest.approx(alone, rel=1e-5)
+    apart = GroupBootstrap(labels[copies], np.arange(2400), 500, 0).score(decisions[copies]).estimate.error
+    assert apart < 0.5 * alone
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    labels, decisions, _, groups = drawn()
+    mixed = np.random.default_rng(2).permutation(len(labels))
+    one = GroupBootstrap(labels, groups, 50, 0).score(decisions)
+    other = GroupBootstrap(labels[mixed], groups[mixed], 50, 0).score(decisions[mixed])
+    assert (one.resampled == other.resampled).all()
+
+
+def test_interval_is_centred_on_the_value() -> None:
+    low, high = Scored(0.5, np.array([0.1, 0.2, 0.3])).estimate.interval
+    assert (low + high) / 2 == pytest.approx(0.5)
+    assert high - low == pytest.approx(2 * 1.96 * np.std([0.1, 0.2, 0.3]))

@@ -1,0 +1,132 @@
+"""A submission is checked before it is written, and again when it is read."""
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import comp.submission.submission
+from comp.base.errors import SubmissionError
+from comp.competition.competition import Competition
+from comp.metrics.bootstrap import Estimate
+from comp.submission.sidecar import expected_score, read_sidecar
+from comp.submission.submission import check_submission, newest_submission, read_submission, write_submission
+
+COMPETITION = Competition(name="tiny", title="Tiny", data="data", classes=("Nucleus", "Cytosol", "Rods"))
+IDS = ("b", "a", "c")
+STRINGS = ["0", "2 0", "1"]
+SIDECAR = {"stack": "mean", "nested": {"value": 0.5, "error": 0.1}}
+
+
+def written(folder: Path, **changes: object) -> Path:
+    return write_submission(folder, "mean", IDS, STRINGS, COMPETITION, {**SIDECAR, **changes})
+
+
+def test_rows_and_sidecar_come_back_as_given(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with path.open(newline="") as file:
+        assert list(csv.reader(file)) == [["Id", "Predicted"], ["b", "0"], ["a", "2 0"], ["c", "1"]]
+    assert json.loads(path.with_suffix(".json").read_text()) == read_sidecar(path) == SIDECAR
+    assert expected_score(path) == Estimate(0.5, 0.1)
+    ids, decisions = read_submission(path, COMPETITION)
+    assert ids == IDS
+    np.testing.assert_array_equal(decisions, [[1, 0, 0], [1, 0, 1], [0, 1, 0]])
+
+
+def test_the_name_follows_the_content(tmp_path: Path) -> None:
+    first = written(tmp_path)
+    assert first.name.startswith("mean-")
+    assert len(first.stem.removeprefix("mean-")) == 8
+    assert written(tmp_path) == first
+    assert written(tmp_path, thresholds=[0.5]) != first
+    assert write_submission(tmp_path, "mean", IDS, ["0", "2", "1"], COMPETITION, SIDECAR) != first
+    assert {path.suffix for path in tmp_path.iterdir()} == {".csv", ".json"}
+
+
+def test_there_is_never_a_csv_without_its_sidecar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(comp.submission.submission, "write_json", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        written(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_never_a_sidecar_without_its_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def full_disk(_: Path) -> Iterator[None]:
+        raise OSError("no space left on device")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comp.submission.submission, "atomic_write", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            written(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    whole = written(tmp_path)
+    monkeypatch.setattr(comp.submission.submission, "atomic_write", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        written(tmp_path)
+    assert expected_score(whole) == Estimate(0.5, 0.1)  # an earlier pair is kept
+
+
+def test_an_invalid_submission_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError, match="submission mean: the prediction of id a is empty"):
+        write_submission(tmp_path, "mean", IDS, ["0", "", "1"], COMPETITION, SIDECAR)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_summary_counts_rows_labels_and_classes(tmp_path: Path) -> None:
+    summary = check_submission(written(tmp_path), COMPETITION, ("a", "b", "c"))
+    assert summary.rows == 3
+    assert summary.labels_per_row == {1: 2, 2: 1}
+    assert summary.per_class == {"Nucleus": 2, "Cytosol": 1, "Rods": 1}
+    assert summary.text() == "3 rows; labels per row: 2 with 1, 1 with 2\nmost predicted: Nucleus 2; least: Rods 1"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "has the columns '', not 'Id,Predicted'"),
+        ("Id,Target\na,0\nb,1\nc,2\n", "has the columns 'Id,Target'"),
+        ("Id,Predicted,Target\na,0,0\n", "has the columns 'Id,Predicted,Target'"),
+        ("Id,Predicted\na,0\nb,1,2\nc,2\n", "row 3 has 3 fields, not 2"),
+        ("Id,Predicted\na,0\na,0\nb,1\nc,2\n", "holds id a twice"),
+        ("Id,Predicted\na,0\nb,1\n", "lacks 1 of the 3 ids of sample_submission.csv, e.g. c"),
+        ("Id,Predicted\na,0\nb,1\nc,2\nd,0\n", "holds 1 ids that sample_submission.csv does not, e.g. d"),
+        ("Id,Predicted\na,0\nb,3\nc,2\n", "unknown label '3' of id b"),
+        ("Id,Predicted\na,0\nb,\nc,2\n", "the prediction of id b is empty"),
+        ("Id,Predicted\na,0\nb,1 2 1\nc,2\n", "label '1' of id b is repeated"),
+        ("Id,Predicted\na,0\nb,\xff\n", "cannot be read as CSV"),
+    ],
+)
+def test_refusals_name_the_file_the_fault_and_the_next_command(tmp_path: Path, content: str, complaint: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SubmissionError) as caught:
+        check_submission(path, COMPETITION, ("a", "b", "c"))
+    message = str(caught.value)
+    assert complaint in message
+    assert str(path) in message
+    assert "make stack COMP=tiny" in message
+    assert "\n" not in message
+
+
+def test_rows_and_columns_may_come_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("Predicted,Id\n2,c\n0,a\n1,b\n")
+    assert check_submission(path, COMPETITION, ("a", "b", "c")).rows == 3
+
+
+def test_newest_is_the_one_written_last_even_if_it_is_written_again(tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError, match=r"there is no submission in .*make stack COMP=tiny"):
+        newest_submission(tmp_path, COMPETITION)
+    first, second = written(tmp_path), written(tmp_path, stack="other")
+    assert newest_submission(tmp_path, COMPETITION) == second
+    assert written(tmp_path) == first
+    assert newest_submission(tmp_path, COMPETITION) == first
