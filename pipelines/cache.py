@@ -14,12 +14,12 @@ from pipelines.command import parser, run
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--part", choices=SPLITS, help="only this part (default: both)")
+    arguments.add_argument("--split", choices=SPLITS, help="only these images (default: both)")
     arguments.add_argument("--size", type=int, metavar="PX", help="pixels of a side (default: what the competition's models use)")
     given = arguments.parse_args()
     competition = load_competition(given.competition)
-    for part in [given.part] if given.part else SPLITS:
-        cache = prepare_cache(competition, Paths(competition.name), part, given.size or default_size(competition))
+    for split in [given.split] if given.split else SPLITS:
+        cache = prepare_cache(competition, Paths(competition.name), split, given.size or default_size(competition))
         say(f"{cache.folder}: {len(cache.ids):,} images at {cache.size} px, channels {', '.join(cache.channels)}")
 
 

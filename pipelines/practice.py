@@ -7,7 +7,7 @@ from pathlib import Path
 
 from comp.base.progress import say
 from comp.predictions.task import Task, load_task
-from comp.stacking.comparison import NESTED, Comparison, compare, comparison_table, with_and_without
+from comp.stacking.comparison import compare, comparison_table, with_and_without
 from comp.submission.known_labels import hidden_labels, read_hidden_labels
 from comp.submission.scoring import UsageScore, score_submission
 from comp.submission.sidecar import expected_score, read_sidecar
@@ -29,27 +29,24 @@ def main() -> None:
     found = compare(task, "default", stacks, read_hidden_labels(task.competition, task.paths))
     say(f"\n{comparison_table(found)}\n")
 
-    for line in closing_lines(task, path, scores, options.model, found):
+    for line in closing_lines(task, path, scores):
         say(line)
 
 
-def closing_lines(task: Task, path: Path, scores: dict[str, UsageScore], model: str, found: Comparison) -> list[str]:
-    """Five lines: what was made, the submission, its score, what the nearest-neighbour model is worth, what to type next."""
-    models = sorted(read_sidecar(path).get("models", {}))
-    images = f"{len(task.folds.ids)} training and {len(task.test_ids)} test images"
-    expected = expected_score(path)
-    low, high = expected.interval if expected else (0.0, 0.0)
-    promise = f"{expected.value:.3f} macro F1 expected of single-fold models (95 % interval {low:.3f} to {high:.3f}); " if expected else ""
-    usage = LIKE_TRAINING if LIKE_TRAINING in scores else min(scores)
-    truth = f"{scores[usage].macro_f1.value:.3f} by the hidden labels of the {scores[usage].images} {usage} test images"
-    with_it, without = found.columns[NESTED].values()
-    gain = f"{with_it.value:.3f} with it and {without.value:.3f} without it"
+def closing_lines(task: Task, path: Path, scores: dict[str, UsageScore]) -> list[str]:
+    """Five lines: what was made, the submission, the expected and the true score, what to type next."""
+    sidecar, expected, usage = read_sidecar(path), expected_score(path), scores[LIKE_TRAINING]
+    assert expected is not None
+    low, high = expected.interval
     return [
-        f"made        a practice competition ({images}) and {len(models)} trained models: {', '.join(models)}",
-        f"submission  {path}: the blend of the models, in the format that Kaggle expects",
-        f"score       {promise}the submission averages folds and scores {truth}",
-        f"neighbours  {model} predicts from the most similar training images; the blend scores {gain}",
-        "next        make help lists all commands; the real competition starts with: make data COMP=hpa",
+        f"made            a practice competition ({len(task.folds.ids)} training and {len(task.test_ids)} test images), and "
+        f"{len(sidecar['models'])} models trained on it",
+        f"submission      {path}: labels for all test images, in Kaggle's format",
+        f"expected score  {expected.value:.3f} macro F1 (0 is worst, 1 is best), 95 % interval {low:.3f} to {high:.3f}, "
+        "from training images that each network was not trained on",
+        f"true score      {usage.macro_f1.value:.3f} on {usage.images} test images like the training images; "
+        f"it averages {task.folds.count} networks of each model, which usually scores higher",
+        "next            `make help` lists all commands; the real competition starts with `make data COMP=hpa`",
     ]
 
 

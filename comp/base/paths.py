@@ -17,9 +17,9 @@ class Paths:
     def downloads(self) -> Path:
         return self.root / "data" / f"{self.competition}.downloads"
 
-    def cache(self, part: str, size: int) -> Path:
-        """Folder of the image cache of `part` ("train" or "test") at `size` pixels."""
-        return self.root / "data" / f"{self.competition}.cache" / f"{part}-{size}"
+    def cache(self, split: str, size: int) -> Path:
+        """Folder of the image cache of `split` ("train" or "test") at `size` pixels."""
+        return self.root / "data" / f"{self.competition}.cache" / f"{split}-{size}"
 
     def duplicates(self) -> Path:
         return self.root / "data" / f"{self.competition}.cache" / "duplicates.csv"
@@ -101,7 +101,7 @@ class Paths:
 def config(kind: str, name: str, root: Path = Path()) -> Path:
     """The YAML of a competition, model or stack by its name.
 
-    Competitions in `configs/local/` (written by `make competition`) stand beside the tracked ones.
+    Competitions in `configs/local/` (written by `make competition`) are found next to the tracked ones.
 
     Raises:
         ConfigError: there is none; the message lists what exists.

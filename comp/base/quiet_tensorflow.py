@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, imported without the lines about missing GPUs that their C++ parts write whatever the log level is."""
+"""TensorFlow and Keras, imported without the lines about missing GPUs that their C++ code writes at any log level."""
 
 import os
 import sys
@@ -16,6 +16,6 @@ try:
 finally:
     os.dup2(terminal, 2)
     os.close(terminal)
-tensorflow.get_logger().setLevel("ERROR")  # every new network is traced anew, which it warns of
+tensorflow.get_logger().setLevel("ERROR")  # it warns that every new network is traced again
 
 __all__ = ["keras", "tensorflow"]

@@ -86,7 +86,7 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it, mapping by mapping; a part (a mapping with `name`) is replaced whole."""
+    """`base` with `changes` laid over it, mapping by mapping; a plug-in (a mapping with `name`) is replaced as a whole."""
     merged = dict(base)
     for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)

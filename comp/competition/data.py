@@ -1,4 +1,4 @@
-"""The data folder of a competition: drawn here, downloaded from Kaggle, or a link to a folder elsewhere; and its check."""
+"""The data folder of a competition: generated here, downloaded from Kaggle, or a link to a folder elsewhere; and its check."""
 
 import os
 import shutil
@@ -87,7 +87,7 @@ def _is_complete(competition: Competition, paths: Paths) -> bool:
 def _draw(competition: Competition, folder: Path) -> None:
     spec = parse(PracticeSpec, competition.practice or {}, f"{config('competitions', competition.name)}: practice")
     if not (folder / competition.tables.train).exists():
-        say(f"drawing the competition {competition.name} into {folder}")
+        say(f"generating the practice competition {competition.name} in {folder}")
     write(folder, spec, cores())
 
 

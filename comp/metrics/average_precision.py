@@ -1,5 +1,7 @@
 """Average precision of a class, and its mean over classes with standard errors by resampling whole groups."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +57,8 @@ def average_precision(
     positive = np.compress(is_positive, scores)
     counted = ~is_positive & (scores >= positive.min())  # lower negatives do not matter, and sorting them would take most of the time
     negative = np.compress(counted, scores)
+    hits: NDArray[Any]
+    false_positives: NDArray[Any]
     if counts is None:
         positive, negative = np.sort(positive), np.sort(negative)
         hits, false_positives = (np.arange(len(each), -1, -1)[None] for each in (positive, negative))

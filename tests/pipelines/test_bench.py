@@ -145,7 +145,7 @@ def test_the_bare_loop_computes_what_the_trainer_computes(data, tmp_path):
     for images, labels, _ in epoch_of(data.batches(EXPERIMENT, 0), 0):
         bare.step(bare.model, images, labels)
     assert bare.done == bare.steps == ROWS // 16
-    for name, value in trained.predict.args[0].state_dict().items():
+    for name, value in trained.predict.network.state_dict().items():
         torch.testing.assert_close(bare.ema.module.state_dict()[name], value, rtol=0, atol=0)
 
 

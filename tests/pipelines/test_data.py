@@ -254,7 +254,7 @@ def test_without_data_and_kaggle_the_error_asks_for_the_folder(project: Path) ->
 def test_a_practice_competition_is_drawn(project: Path) -> None:
     ended = data(project, {}, "--competition", "drawn")
     assert ended.returncode == 0, ended.stderr
-    assert "drawing the competition drawn into data/drawn" in ended.stdout
+    assert "generating the practice competition drawn in data/drawn" in ended.stdout
     assert "40 train images in" in ended.stdout
     assert "14 test images" in ended.stdout
     assert len(open_cache(Paths("drawn", project).cache("train", 32)).ids) == 40

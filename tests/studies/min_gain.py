@@ -141,7 +141,7 @@ def measured(task: tuple[int, tuple[str, str]], blenders: Sequence[str], rules: 
     if missing := [blender for blender, path in paths.items() if not holds(path, rules)]:
         cache.mkdir(parents=True, exist_ok=True)
         for blender, arrays in measure(draw_world(seed, *cell, count=LABELLED), missing, rules).items():
-            np.savez(paths[blender], **arrays)
+            np.savez(paths[blender], **arrays)  # type: ignore[arg-type]  # its stubs take the last keyword for a flag
     found: dict[str, list[NDArray]] = {}
     for path in paths.values():
         with np.load(path) as arrays:
@@ -151,8 +151,9 @@ def measured(task: tuple[int, tuple[str, str]], blenders: Sequence[str], rules: 
             for name in ("fresh", "in_samples"):
                 found.setdefault(name, []).append(arrays[name][columns])
             positives = arrays["positives"]
-    joined = (np.concatenate(found[name], axis=1) for name in ("values", "draws", "hits", "predicted"))
-    return Measured(list(product(blenders, rules)), *joined, positives, *(np.concatenate(found[name]) for name in ("fresh", "in_samples")))
+    values, draws, hits, predicted = (np.concatenate(found[name], axis=1) for name in ("values", "draws", "hits", "predicted"))
+    fresh, in_samples = (np.concatenate(found[name]) for name in ("fresh", "in_samples"))
+    return Measured(list(product(blenders, rules)), values, draws, hits, predicted, positives, fresh, in_samples)
 
 
 def holds(path: Path, rules: Sequence[str]) -> bool:
@@ -184,7 +185,7 @@ def two_stages(pick: Pick) -> Callable[[list[Scored], int, float], int]:
 
     def choose(scored: list[Scored], rules: int, multiplier: float) -> int:
         of_blenders = [scored[first : first + rules] for first in range(0, len(scored), rules)]
-        means = [Scored(np.mean([one.value for one in own]), np.mean([one.resampled for one in own], axis=0)) for own in of_blenders]
+        means = [Scored(float(np.mean([one.value for one in own])), np.mean([one.resampled for one in own], axis=0)) for own in of_blenders]
         blender = pick(means, multiplier)
         return blender * rules + pick(of_blenders[blender], multiplier)
 

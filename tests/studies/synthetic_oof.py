@@ -185,7 +185,7 @@ def fresh_scores(stacks: list[Stack], world: World, count: int = FRESH) -> Fresh
             last = stack
         hits.append([np.add.reduceat(one & labels, starts, axis=0, dtype=np.int64) for one in decided])
         predicted.append([np.add.reduceat(one, starts, axis=0, dtype=np.int64) for one in decided])
-    tp, predictions_made, actual = np.concatenate(hits, axis=1), np.concatenate(predicted, axis=1), np.concatenate(positives)
-    in_samples = f1_from_counts(tp, predictions_made - tp, actual - tp).mean(axis=(1, 2))
-    tp, predictions_made, actual = tp.sum(axis=1), predictions_made.sum(axis=1), actual.sum(axis=0)
-    return FreshScores(f1_from_counts(tp, predictions_made - tp, actual - tp).mean(axis=1), in_samples)
+    tp, said, actual = (np.asarray(np.concatenate(each, axis=axis)) for each, axis in ((hits, 1), (predicted, 1), (positives, 0)))
+    in_samples = f1_from_counts(tp, said - tp, actual - tp).mean(axis=(1, 2))
+    tp, said, actual = tp.sum(axis=1), said.sum(axis=1), actual.sum(axis=0)
+    return FreshScores(f1_from_counts(tp, said - tp, actual - tp).mean(axis=1), in_samples)

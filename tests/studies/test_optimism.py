@@ -49,8 +49,8 @@ def draw(seed: int, tails: str, networks: int) -> list[tuple[PredictionSet, Pred
     table = draw_tables(spec)
     table = table[table.usage.isin(["train", "unshifted"])].reset_index(drop=True)
     train = (table.usage == "train").to_numpy()
-    true = SPACE.multi_hot([" ".join(map(str, labels)) for labels in table.labels], table.id, "true")
-    published = SPACE.multi_hot(table.target, table.id, "published")
+    true = SPACE.multi_hot([" ".join(map(str, labels)) for labels in table.labels], tuple(table.id), "true")
+    published = SPACE.multi_hot(tuple(table.target), tuple(table.id), "published")
     originals = table.duplicate_of.where(table.duplicate_of != "", table.id)
     folds = assign_folds(
         tuple(table.id[train]),

@@ -37,9 +37,14 @@ class Killed(BaseException):
     pass
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that was never interrupted."""
+    return run(tmp_path_factory.mktemp("whole") / "checkpoint")
+
+
 @pytest.mark.parametrize("step", [3, 8, 13])
-def test_a_run_interrupted_at_any_step_ends_as_one_never_interrupted(tmp_path, monkeypatch, step):
-    whole = run(tmp_path / "whole")
+def test_a_run_interrupted_at_any_step_ends_as_one_never_interrupted(tmp_path, monkeypatch, whole, step):
     save = KerasState.save
 
     def save_and_die(self, path):
