@@ -130,5 +130,5 @@ check: $(READY) ## ruff, mypy, import-linter
 test: $(READY) ## the tests, with the simulation studies at small size
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest
 
-studies: $(READY) ## the simulation studies at full size: nested scores against the truth (five minutes on two cores)
+studies: $(READY) ## the simulation studies at full size: nested scores against the truth (three minutes on two cores)
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m study tests/studies

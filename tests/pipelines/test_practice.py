@@ -45,7 +45,7 @@ def check_closing_lines(drawn, name, scored):
     low, high = nested["interval"]
     assert f"{nested['value']:.3f} macro F1" in expected
     assert f"interval {low:.3f} to {high:.3f}, " in expected
-    usage, images, score = next(line.split()[:3] for line in scored.splitlines() if line.startswith("unshifted"))
+    _, images, score = next(line.split()[:3] for line in scored.splitlines() if line.startswith("unshifted"))
     assert true.startswith(f"true score      {float(score):.3f} on {images} test images")
     assert following.startswith("next ")
 
