@@ -1,4 +1,4 @@
-"""What every command shares: the arguments they have in common, and errors on one line with exit code 2."""
+"""What all commands share: common arguments, and errors on one line with exit code 2."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> int:
-    """An argument's type: a whole number from 1 on."""
+    """The type of an argument: a whole number, at least 1."""
     number = int(text)
     if number < 1:
         raise ValueError(text)
@@ -24,14 +24,14 @@ def positive(text: str) -> int:
 
 
 def run(command: Callable[[], None]) -> None:
-    """Run `command`; a user's mistake is one line and exit code 2, Ctrl-C exit code 130."""
+    """Run `command`. A user's mistake prints one line and exits with 2; Ctrl-C exits with 130."""
     try:
         command()
     except CompError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; complete files and checkpoints stay, and the same command goes on from them", file=sys.stderr)
+        print("stopped; complete files and checkpoints are kept, and the same command resumes from them", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(130)  # at once: a pool whose processes were killed may wait for them for ever (CPython issue 94777)
+        os._exit(130)  # at once: a pool may wait forever for its killed processes (CPython issue 94777)

@@ -59,8 +59,8 @@ def main() -> None:
 def check_voters(sources: list[Path]) -> None:
     """Raise SubmissionError for fewer than two files, or a file that would vote twice."""
     if len(sources) < 2:
-        what = f"{len(sources) or 'no'} file{'s' * (len(sources) != 1)} cannot vote"
-        raise SubmissionError(what, 'give two or more: MODELS="a b" brought by make import, FILE="c.csv d.csv"')
+        then = 'give more: MODELS="a b" imported by make import, FILE="c.csv d.csv"'
+        raise SubmissionError(f"a vote needs at least two files, but got {len(sources)}", then)
     known: set[Path] = set()
     for source in sources:
         if source.resolve() in known:

@@ -1,4 +1,4 @@
-"""Processes that work side by side: how many, and how they end."""
+"""Worker processes: how many there can be, and how they end."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ def cores() -> int:
 
 
 def follow_parent() -> None:
-    """In a worker: end when the parent ends, however it ends, and leave Ctrl-C to it."""
+    """Call this in a worker: it ends when its parent ends, for whatever reason, and ignores Ctrl-C, which the parent handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -25,17 +25,16 @@ def follow_parent() -> None:
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function` returns in a fresh process, which ends with it."""
+    """Run `function` in a new process and return its result; the process then ends."""
     with worker_pool(1, follow_parent) as pool:
         return pool.submit(function, *arguments).result()
 
 
 @contextmanager
 def worker_pool(count: int, start: Callable[..., None], *arguments: Any) -> Iterator[ProcessPoolExecutor]:
-    """A pool of fresh processes, each begun with `start(*arguments)`, which should `follow_parent`.
+    """A pool of new processes. Each first calls `start(*arguments)`, which should call `follow_parent`.
 
-    Ctrl-C ends them at once, without waiting for the pool: what they do goes on from its last checkpoint the next time. After an
-    error nothing new starts, and what is under way ends.
+    Ctrl-C kills them at once, since work resumes from its last checkpoint. After an error no new work starts; running work is finished.
     """
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=start, initargs=arguments)
     try:

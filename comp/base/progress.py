@@ -1,4 +1,4 @@
-"""Progress bars and lines for the person watching: one bar on a terminal, a line now and then in a log."""
+"""Progress bars and printed lines: a bar that moves on a terminal, a line every ten seconds in a log."""
 
 import io
 import os
@@ -14,7 +14,7 @@ PIPE_CLOSED = 141  # the exit code a shell reports for a program that SIGPIPE en
 
 
 class LogBar(tqdm):
-    """tqdm that rewrites its line on a terminal and prints a whole line every ten seconds elsewhere."""
+    """tqdm that updates its line on a terminal, and prints a new line every ten seconds elsewhere."""
 
     def __init__(self, *items: Iterable[Any], **options: Any) -> None:
         terminal: dict[str, Any] = {"file": sys.stderr, "dynamic_ncols": True}
@@ -23,7 +23,7 @@ class LogBar(tqdm):
 
 
 class _Lines(io.TextIOBase):
-    """Turns what tqdm writes to move about on a terminal into lines of a log."""
+    """Turns the output of tqdm, which moves the cursor, into lines of a log."""
 
     def __init__(self) -> None:
         self._last = ""

@@ -1,4 +1,4 @@
-"""Strict YAML: every key is declared, every mistake is one line that names the file, the key and what fits."""
+"""Strict YAML: every key is declared; an error is one line that names the file, the key and what is allowed."""
 
 import difflib
 from pathlib import Path
@@ -12,7 +12,7 @@ from comp.base.paths import config
 
 
 class Strict(BaseModel):
-    """Base of everything read from YAML: frozen, and no key is swallowed. "3e-4" becomes a number, as YAML 1.2 has it."""
+    """Base class of everything read from YAML: frozen, unknown keys are errors, and "3e-4" becomes a number, as in YAML 1.2."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_config(kind: str, name: str, root: Path = Path()) -> dict[str, Any]:
-    """A YAML of `configs/<kind>/`, laid over that of another one where it says `like: other`.
+    """A YAML of `configs/<kind>/`, on top of another one if it says `like: other`.
 
     Raises:
         ConfigError: there is none, or the other one is itself like a third.

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from comp.base import registry
+from comp.competition.channel_gallery import ROWS, rows_of_different_labels
 from comp.images.pictures import colours
-from pipelines.gallery import ROWS, rows_of_different_labels
 
 LABELS = np.random.default_rng(0).random((60, 10)) < np.linspace(0.02, 0.5, 10)
 

@@ -186,8 +186,8 @@ def test_score_prints_no_nested_score_for_a_vote(labels):
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ((), "no files cannot vote: give two or more"),
-        (("--file", "a.csv"), "1 file cannot vote"),
+        ((), "a vote needs at least two files, but got 0: give more"),
+        (("--file", "a.csv"), "a vote needs at least two files, but got 1"),
         (("--file", "a.csv", "./a.csv"), "a.csv is given twice"),
         (("--file", "a.csv", "gone.csv"), "there is no gone.csv"),
         (("--models", "kernel", "nobody"), "there is no oof/tables/nobody/label-only.parquet: make import COMP=tables MODEL=nobody TEST="),

@@ -68,11 +68,11 @@ def test_otsu_on_blue_finds_the_nuclei() -> None:
 
 
 def test_near_duplicates_show_the_same_cells_moved() -> None:
-    twin = draw_field(replace(SCENE, take=99, moved=(4.0, -3.0)), 128)
+    copy = draw_field(replace(SCENE, take=99, moved=(4.0, -3.0)), 128)
     original = draw_field(SCENE, 128)
-    assert original.image.tobytes() != twin.image.tobytes()
+    assert original.image.tobytes() != copy.image.tobytes()
     pixels = np.rint(np.array([4.0, -3.0]) * 128 / 138).astype(int)
-    back = np.roll(twin.image, (pixels[1], pixels[0]), axis=(0, 1))[8:-8, 8:-8]
+    back = np.roll(copy.image, (pixels[1], pixels[0]), axis=(0, 1))[8:-8, 8:-8]
     for channel in range(4):
         assert correlation(original.image[8:-8, 8:-8, channel], back[..., channel]) > 0.75
     assert correlation(original.image[..., 2], draw_field(replace(SCENE, field=5), 128).image[..., 2]) < 0.4
