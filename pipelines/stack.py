@@ -53,9 +53,9 @@ def main() -> None:
     report = StackReport(options.stack, recipe, inputs, evaluation, ablation, final, holdout)
 
     write_stack(task, options.stack, recipe, inputs.files, evaluation.blend, final.blend.logits[0])
-    labels, text = task.classes.strings(final.decisions), details(report)
+    labels, text = dict(zip(task.test_ids, task.classes.strings(final.decisions), strict=True)), details(report)
     folder = task.paths.submissions()
-    path = write_submission(folder, options.stack, task.test_ids, labels, task.competition, explanation(report), text)
+    path = write_submission(folder, options.stack, labels, task.competition, explanation(report), text)
     if options.details:
         say("\n" + text)
     say("\n" + "\n".join(summary(report, path)))

@@ -51,7 +51,8 @@ def main() -> None:
         },
         "filled": int(empty.sum()),
     }
-    path = write_submission(paths.submissions(), "vote", test_ids, competition.labels.strings(voted), competition, sidecar)
+    labels = dict(zip(test_ids, competition.labels.strings(voted), strict=True))
+    path = write_submission(paths.submissions(), "vote", labels, competition, sidecar)
     say(f"{path}: {len(voted)} rows, labels with {needed} of {count} votes; {empty.sum()} rows had none and got their most voted label")
     say(NOTE)
 

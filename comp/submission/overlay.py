@@ -62,7 +62,10 @@ def overlay(submission: Path, table: Path, competition: Competition) -> Overlay:
         },
     }
     labels = competition.labels.strings(laid[[row[image_id] for image_id in test_ids]])
-    return Overlay(write_submission(paths.submissions(), f"{submission.stem}-overlay", test_ids, labels, competition, sidecar), note)
+    return Overlay(
+        write_submission(paths.submissions(), f"{submission.stem}-overlay", dict(zip(test_ids, labels, strict=True)), competition, sidecar),
+        note,
+    )
 
 
 def read_known(path: Path, competition: Competition, test_ids: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:

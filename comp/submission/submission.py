@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,7 @@ class SubmissionSummary:
 def write_submission(
     folder: Path,
     name: str,
-    ids: Sequence[str],
-    label_strings: Sequence[str],
+    labels: Mapping[str, str],
     competition: Competition,
     sidecar: dict[str, Any],
     details: str = "",
@@ -51,19 +50,18 @@ def write_submission(
     """Write `<name>-<hash8>.csv` and `<name>-<hash8>.json` into `folder`; returns the CSV's path.
 
     Args:
-        ids: the test ids in the order of the sample submission.
-        label_strings: such as "16 0", one per id.
+        labels: test id -> its labels, such as "16 0", in the order of the sample submission.
         sidecar: how the submission was made, as JSON; `expected_score` reads its key `nested`, an `Estimate` as {"value", "error"}.
         details: text about the submission for `<name>-<hash8>.txt`; without it, no such file.
 
     Raises:
         SubmissionError: the rows are not a valid submission; nothing is written.
     """
-    _decisions(ids, label_strings, competition, f"submission {name}")
+    _decisions(list(labels), list(labels.values()), competition, f"submission {name}")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([competition.columns.id, competition.columns.predicted])
-    writer.writerows(zip(ids, label_strings, strict=True))
+    writer.writerows(labels.items())
     content = text.getvalue().encode()
     sheet = folder / f"{name}-{hash_of([hashlib.sha256(content).hexdigest(), sidecar], digits=8)}.csv"
     write_json(sheet.with_suffix(".json"), sidecar)

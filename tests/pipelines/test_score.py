@@ -48,7 +48,9 @@ def competitions(tmp_path: Path) -> Path:
     order = np.random.default_rng(1).permutation(300)
     sidecar = {"stack": "default", "nested": {"value": 0.7, "error": 0.03}}
     guessed = competition.labels.strings(decisions[order])
-    write_submission(tmp_path / "submissions" / "small", "stack", [ids[row] for row in order], guessed, competition, sidecar)
+    write_submission(
+        tmp_path / "submissions" / "small", "stack", dict(zip([ids[row] for row in order], guessed, strict=True)), competition, sidecar
+    )
     return tmp_path
 
 

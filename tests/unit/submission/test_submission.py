@@ -23,7 +23,7 @@ SIDECAR = {"stack": "mean", "nested": {"value": 0.5, "error": 0.1}}
 
 
 def written(folder: Path, **changes: object) -> Path:
-    return write_submission(folder, "mean", IDS, STRINGS, COMPETITION, {**SIDECAR, **changes})
+    return write_submission(folder, "mean", dict(zip(IDS, STRINGS, strict=True)), COMPETITION, {**SIDECAR, **changes})
 
 
 def test_rows_and_sidecar_come_back_as_given(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_name_follows_the_content(tmp_path: Path) -> None:
     assert len(first.stem.removeprefix("mean-")) == 8
     assert written(tmp_path) == first
     assert written(tmp_path, thresholds=[0.5]) != first
-    assert write_submission(tmp_path, "mean", IDS, ["0", "2", "1"], COMPETITION, SIDECAR) != first
+    assert write_submission(tmp_path, "mean", dict(zip(IDS, ["0", "2", "1"], strict=True)), COMPETITION, SIDECAR) != first
     assert {path.suffix for path in tmp_path.iterdir()} == {".csv", ".json"}
 
 
@@ -77,7 +77,7 @@ def test_there_is_never_a_sidecar_without_its_csv(tmp_path: Path, monkeypatch: p
 
 def test_an_invalid_submission_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(SubmissionError, match="submission mean: the prediction of id a is empty"):
-        write_submission(tmp_path, "mean", IDS, ["0", "", "1"], COMPETITION, SIDECAR)
+        write_submission(tmp_path, "mean", dict(zip(IDS, ["0", "", "1"], strict=True)), COMPETITION, SIDECAR)
     assert list(tmp_path.iterdir()) == []
 
 
