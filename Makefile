@@ -8,17 +8,22 @@ READY := .venv/.ready
 PEERS := .venv-peers/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
-# Values reach the shell through the environment, so no quote in them can break a line.
-export COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID
-given = $(if $($(1)),$(2) "$$$(1)")
+# Values reach the shell through the environment, so no quote in them can break a line. Dollars and stars in them stay what they are.
+VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID
+export $(VALUES) SETUP_PYTHON
+typed = $(filter command environment,$(firstword $(origin $(1))))
+taken = $(eval override $(1) := $$(subst $$$$$$$$,$$$$,$$(value $(1))))
+$(foreach name,$(VALUES),$(if $(call typed,$(name)),$(call taken,$(name))))
+given = $(if $($(1)),$(2)="$$$(1)")
+.SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare neighbours compare ablate article bench bench-stack studies check test
+.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare neighbours compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "K", $$1); printf "  make %-12s %s\n", $$1, $$2}' Makefile
-	@echo "Variables (COMP = $(COMP)):"
+	@echo "Variables (COMP = $$COMP):"
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
@@ -45,8 +50,8 @@ help: ## this list
 
 setup: $(READY) ## a .venv with everything the other targets need
 $(READY): pyproject.toml constraints.txt
-	@[ -n "$(SETUP_PYTHON)" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(SETUP_PYTHON) -m venv --clear .venv
+	@[ -n "$$SETUP_PYTHON" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $$SETUP_PYTHON -m venv --clear .venv
 	@echo "installing into .venv (several GB, minutes)"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,faiss,keras]'
 	@touch $(READY)
@@ -56,70 +61,74 @@ practice: $(READY) ## everything on a synthetic competition: generate it, train,
 	@$(RUN)practice --competition practice --model arcface-efficientnet-lite0
 
 data: $(READY) ## generate, download (COMP=hpa) or link (DATA=dir) a competition's tables and images, and check them
-	@$(RUN)data --competition "$$COMP" $(call given,DATA,--data)
+	@$(RUN)data --competition="$$COMP" $(call given,DATA,--data)
 
 competition: $(READY) ## write the YAML of any folder in Kaggle's layout: COMP=name DATA=dir
-	@$(RUN)competition --competition "$$COMP" $(call given,DATA,--data)
+	@$(RUN)competition --competition="$$COMP" $(call given,DATA,--data)
 
 folds: $(READY) ## make the fold map and print its balance table
-	@$(RUN)folds --competition "$$COMP" $(call given,FILE,--file) $(call given,HOLDOUT,--holdout)
+	@$(RUN)folds --competition="$$COMP" $(call given,FILE,--file) $(call given,HOLDOUT,--holdout)
 
 gallery: $(READY) ## draw some images as each channel recipe shows them to a network
-	@$(RUN)gallery --competition "$$COMP"
+	@$(RUN)gallery --competition="$$COMP"
 
+fold-%: export override FOLD = $*
 fold-%: $(READY) ## train fold K of MODEL (default: densenet121)
-	@$(RUN)fold --competition "$$COMP" --model "$${MODEL:-densenet121}" --fold '$*' $(call given,SET,--set)
+	@$(RUN)fold --competition="$$COMP" --model="$${MODEL:-densenet121}" --fold="$$FOLD" $(call given,SET,--set)
 
 model: $(READY) ## train all folds of MODEL (default: densenet121)
-	@$(RUN)models --competition "$$COMP" --models "$${MODEL:-densenet121}" $(call given,SET,--set) $(call given,WORKERS,--workers)
+	@$(RUN)models --competition="$$COMP" --models "$${MODEL:-densenet121}" $(call given,SET,--set) $(call given,WORKERS,--workers)
 
 models: $(READY) ## train all folds of MODELS (default: those the competition lists)
-	@$(RUN)models --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,SET,--set) $(call given,WORKERS,--workers)
+	@$(RUN)models --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,SET,--set) $(call given,WORKERS,--workers)
 
 stack: $(READY) ## blend all complete models, evaluate the blend by nested cross-validation, write the submission
-	@$(RUN)stack --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,WORKERS,--workers) $(if $(filter-out 0,$(DETAILS)),--details)
+	@$(RUN)stack --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,WORKERS,--workers) $(if $(filter-out 0,$(DETAILS)),--details)
 
 vote: $(READY) ## majority vote of label files: MODELS="a b" imported by make import, FILE="c.csv d.csv"
-	@$(RUN)vote --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(if $(FILE),--file $$FILE) $(call given,AT_LEAST,--at-least)
+	@$(RUN)vote --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(if $(FILE),--file $$FILE) $(call given,AT_LEAST,--at-least)
 
 overlay: $(READY) ## write labels known from elsewhere (LABELS) over the newest submission (or FILE)
-	@$(RUN)overlay --competition "$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
+	@$(RUN)overlay --competition="$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
 
 submit: $(READY) ## check the newest submission (or FILE) and send it with Kaggle's client
-	@$(RUN)submit --competition "$$COMP" $(call given,FILE,--file) $(call given,MESSAGE,--message)
+	@$(RUN)submit --competition="$$COMP" $(call given,FILE,--file) $(call given,MESSAGE,--message)
 
 score: $(READY) ## score the newest submission (or FILE) against the hidden labels of the practice competition (or LABELS)
-	@$(RUN)score --competition "$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
+	@$(RUN)score --competition="$$COMP" $(call given,FILE,--file) $(call given,LABELS,--labels)
 
 import: $(READY) ## import predictions made elsewhere: MODEL=name VAL=file TEST=file; or labels only: TEST=submission.csv
-	@$(RUN)importing --competition "$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) $(call given,TEST_IDS,--test-ids) $(if $(filter-out 0,$(LOGITS)),--logits) $(if $(VAL),--declare "$$DECLARE")
+	@$(RUN)importing --competition="$$COMP" $(call given,MODEL,--model) $(call given,VAL,--val) $(call given,TEST,--test) $(call given,IDS,--ids) $(call given,TEST_IDS,--test-ids) $(if $(filter-out 0,$(LOGITS)),--logits) $(if $(VAL),--declare="$$DECLARE")
 
 rare: $(READY) ## label counts with copies of images with rare labels (MODEL), and their effect on recall: MODELS="plain with-copies"
-	@$(RUN)rare --competition "$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL})
+	@$(RUN)rare --competition="$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL})
 
 neighbours: $(READY) ## report on nearest neighbours by MODELS with embeddings: scores, suspicious labels; ID=... draws those of one image
-	@$(RUN)neighbours --competition "$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL}) $(call given,ID,--id)
+	@$(RUN)neighbours --competition="$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL}) $(call given,ID,--id)
 
 compare: $(READY) ## compare stacks on the same rows, the first with each of the others: MODELS="a+b a b"
-	@$(RUN)compare --competition "$$COMP" --models $$MODELS $(call given,STACK,--stack)
+	@$(RUN)compare --competition="$$COMP" --models $$MODELS $(call given,STACK,--stack)
 
 ablate: $(READY) ## compare the stack with MODEL and without it
-	@$(RUN)ablate --competition "$$COMP" --model "$$MODEL" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
+	@$(RUN)ablate --competition="$$COMP" --model="$$MODEL" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
 
 article: $(READY) ## train the article's networks and compare their scores with the article's (QUICK=1: in a quarter of an hour)
-	@$(RUN)article $(if $(filter-out 0,$(QUICK)),--quick,--competition "$$COMP") $(call given,WORKERS,--workers)
+	@$(RUN)article $(if $(filter-out 0,$(QUICK)),--quick,--competition="$$COMP") $(call given,WORKERS,--workers)
 
 bench: $(READY) ## measure speed against the hardware's limits and other tools (about half an hour)
 	@$(PYTHON) -m tests.benchmarks
 
 bench-stack: $(READY) ## compare our stack (STACK) with other tools on the folds of COMP's prediction files
 	@$(MAKE) --no-print-directory $(PEERS) || echo "AutoGluon could not be installed; the table is printed without it" >&2
-	@$(PYTHON) -m tests.benchmarks.stack_contest --competition "$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
+	@$(PYTHON) -m tests.benchmarks.stack_contest --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
 $(PEERS): tests/benchmarks/peers/autogluon.txt
 	@echo "installing AutoGluon into .venv-peers (400 MB)"
 	@$(PYTHON) -m venv --clear .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $(PEERS)
+
+faults: $(READY) ## inject hundreds of faults: damaged files, full disks, kills, hostile values (half an hour on two cores)
+	@$(PYTHON) -m tests.faults
 
 check: $(READY) ## ruff, mypy, import-linter
 	@.venv/bin/ruff check .

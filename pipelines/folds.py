@@ -17,8 +17,8 @@ from comp.competition.competition import load_competition
 from comp.competition.data import ensure_data
 from comp.competition.tables import read_train
 from comp.folds.balance import balance_table
-from comp.folds.competition_folds import check_no_folds, ensure_folds, import_folds, make_with_holdout
-from comp.folds.near_duplicates import audit, list_test_duplicates
+from comp.folds.competition_folds import check_no_folds, check_plan, ensure_folds, import_folds, make_with_holdout
+from comp.folds.near_duplicates import audit, ensure_test_duplicates
 from pipelines.command import parser, run
 
 
@@ -34,6 +34,8 @@ def main() -> None:
     if options.file or options.holdout is not None:
         check_no_folds(paths)
     existed = paths.folds().exists()
+    if not (existed or options.file):
+        check_plan(competition)
     ensure_data(competition, paths)
     if options.file:
         folds = import_folds(competition, paths, options.file)
@@ -43,8 +45,8 @@ def main() -> None:
         folds = ensure_folds(competition, paths)
     if existed:
         say(f"{paths.folds()} exists and stays; remove it (and predictions made with it) to split again")
-    if (existed or options.file) and not paths.test_duplicates().exists():
-        list_test_duplicates(competition, paths)
+    if existed or options.file:
+        ensure_test_duplicates(competition, paths)
     ids, labels = read_train(competition, paths)
     say(balance_table(folds.in_order(ids), labels, competition.labels.names))
     if competition.folds.duplicates and competition.images:

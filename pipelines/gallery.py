@@ -15,8 +15,9 @@ from comp.base.progress import say
 from comp.competition.channel_gallery import fitting_recipes, picture, rows_of_different_labels
 from comp.competition.competition import load_competition
 from comp.competition.data import ensure_data
+from comp.competition.image_cache import full_size
 from comp.competition.tables import read_train
-from comp.images.read import read_channels, resize
+from comp.images.read import resize
 from pipelines.command import parser, run
 
 SIZE = 256  # pixels of a tile
@@ -32,9 +33,7 @@ def main() -> None:
     chosen = rows_of_different_labels(labels, np.random.default_rng(SEED))
     if not chosen:
         raise DataError(f"no train image of {competition.name} has a label", "check its train table")
-    files = [competition.image_files(paths, "train", ids[row]) for row in chosen]
-    channels = competition.images.channels if competition.images else ()
-    images = np.stack([np.dstack([resize(plane, SIZE) for plane in read_channels(each, len(channels))]) for each in files])
+    images = np.stack([np.dstack([resize(plane, SIZE) for plane in full_size(competition, paths, "train", ids[row])]) for row in chosen])
     titles = ["\n".join(np.array(competition.classes)[labels[row]]) for row in chosen]
     with atomic_write(paths.gallery()) as file:
         picture(images, recipes, titles).savefig(file, format="png", dpi=120)

@@ -4,12 +4,11 @@ Writes submissions/<competition>/<stack>-<hash8>.csv, beside it a .json that say
 stack's own predictions go to oof/<competition>/<stack>/, so that it can be a model of another stack.
 """
 
-import numpy as np
-
 from comp.base.paths import config
 from comp.base.processes import cores
 from comp.base.progress import say
 from comp.folds.fold_map import HOLDOUT
+from comp.predictions.settings_checks import changed_settings
 from comp.predictions.task import load_task
 from comp.stacking.evaluation import evaluate
 from comp.stacking.explanation import explanation
@@ -20,6 +19,7 @@ from comp.stacking.report import StackReport, ablation_of
 from comp.stacking.saved_stack import write_stack
 from comp.stacking.summary import summary
 from comp.stacking.tables import details
+from comp.stacking.test_duplicates import what_is_averaged
 from comp.submission.submission import write_submission
 from pipelines.command import parser, positive, run
 
@@ -40,8 +40,10 @@ def main() -> None:
     task = inputs.task
     in_folds = task.folds.fold != HOLDOUT
     labelled, test = inputs.labelled(in_folds, recipe.features), inputs.on_test(recipe.features)
-    if copies := len(test) - len(np.unique(test.groups)):
-        say(f"{task.paths.test_duplicates()}: {copies} of {len(test)} test images copy others, and get mean predictions with them")
+    if line := what_is_averaged(task.competition, task.paths, test.groups):
+        say(line)
+    for line in changed_settings(task, [member.name for member in inputs.members]):
+        say(line)
     models = "1 model" if len(inputs.models) == 1 else f"{len(inputs.models)} models"
     say(f"stacking {models} on {len(labelled)} rows in {task.folds.count} folds: {', '.join(inputs.models)}")
     known = None if all(member.imported for member in inputs.members) else task.folds.known()[in_folds]

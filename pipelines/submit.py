@@ -5,14 +5,14 @@ make submit COMP=hpa FILE=... MESSAGE=...  this one
 """
 
 import shlex
-import subprocess
 from pathlib import Path
 
 from comp.base.errors import SubmissionError
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import Competition, load_competition
-from comp.competition.kaggle import as_typed, check_submitted, client_program, submissions_page
+from comp.competition.kaggle import check_submitted, submissions_page
+from comp.competition.kaggle_client import SUBMIT_SECONDS, as_typed, client_program, run_client
 from comp.competition.tables import read_test_ids
 from comp.submission.sidecar import class_subset, expected_score, read_sidecar
 from comp.submission.submission import check_submission, newest_submission
@@ -35,14 +35,19 @@ def main() -> None:
     if note := read_sidecar(path).get("note"):
         say(f"note: {note}")
     message = options.message or default_message(path, competition)
-    command = ["competitions", "submit", "-c", competition.slug, "-f", str(path), "-m", message]
+    command = ["competitions", "submit", "-c", competition.slug, *option("-f", "--file", str(path)), *option("-m", "--message", message)]
     program, page = client_program(), submissions_page(competition.slug)
     say(shlex.join([as_typed(program), *command]))
-    say("sending it; if the connection breaks, the client tries again for up to six minutes")
-    ended = subprocess.run([program, *command], capture_output=True, text=True)
-    check_submitted(ended, path, page)
-    say(ended.stdout.strip())
+    say("sending it; if the connection breaks, the client tries again for up to six minutes, and is stopped after seven")
+    ended = run_client([str(program), *command], SUBMIT_SECONDS)
+    check_submitted(ended, path, competition)
+    say(ended.out.strip())
     say(f"its score will appear at {page}, or type: {as_typed(program)} competitions submissions -c {competition.slug}")
+
+
+def option(short: str, long: str, value: str) -> list[str]:
+    """An option of the client; a value that begins with a dash is joined to its name, else it would be taken for another option."""
+    return [f"{long}={value}"] if value.startswith("-") else [short, value]
 
 
 def default_message(path: Path, competition: Competition) -> str:

@@ -14,6 +14,8 @@ from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import load_competition
 from comp.competition.tables import read_test_ids
+from comp.predictions.imports import check_spelling
+from comp.predictions.table_file import shown
 from comp.submission.label_files import read_label_file, read_voter
 from comp.submission.label_votes import agreement, agreement_table, majority
 from comp.submission.submission import write_submission
@@ -32,11 +34,13 @@ def main() -> None:
     competition, paths = load_competition(options.competition), Paths(options.competition)
     test_ids = read_test_ids(competition, paths)
     models, files = sorted(options.models), sorted(options.file)
+    for model in models:
+        check_spelling(model)
     check_voters([*(paths.label_only(model) for model in models), *files])
     count = len(models) + len(files)
     needed = (count + 1) // 2 if options.at_least is None else options.at_least
     if not 1 <= needed <= count:
-        raise ConfigError(f"AT_LEAST={needed} of {count} files", f"ask for 1 to {count}")
+        raise ConfigError(f"AT_LEAST={shown(str(needed))} of {count} files", f"ask for 1 to {count}")
     imported = [read_label_file(competition, paths, model, test_ids) for model in models]
     decisions = np.stack([*imported, *(read_voter(path, competition, test_ids) for path in files)])
     say(agreement_table([*models, *(path.name for path in files)], agreement(decisions)) + "\n")

@@ -12,12 +12,12 @@ PAGES = sorted(DOCS.glob("*.md"))
 TEXTS = [REPOSITORY / "README.md", REPOSITORY / ".github" / "CONTRIBUTING.md", *PAGES]
 SUBJECTS = {
     "practice", "real-data", "training", "metric-learning", "stacking", "statistics", "article", "imports", "commands", "benchmarks",
-    "architecture",
+    "architecture", "image-files", "faults",
 }  # fmt: skip
 README_LINES, PICTURE_BYTES = 190, 300_000
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z]+(?:-[a-z]+)*|fold-%):(?!=)", MAKEFILE, re.MULTILINE)
-VARIABLES = re.search(r"^export (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+VARIABLES = re.search(r"^VALUES := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
 COMMANDS = (DOCS / "commands.md").read_text()
 ARCHITECTURE = (DOCS / "architecture.md").read_text()
 TREE = ARCHITECTURE[ARCHITECTURE.index("```\n") :]

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 README = (REPOSITORY / "README.md").read_text()
 TARGETS = re.findall(r"^([a-z]+(?:-[a-z]+)?|fold-%):", MAKEFILE, re.MULTILINE)
-VARIABLES = re.search(r"^export (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+VARIABLES = re.search(r"^VALUES := (.*)$", MAKEFILE, re.MULTILINE)[1].split()
 MODULES = re.findall(r"\$\(RUN\)([a-z]+)", MAKEFILE)
 
 
@@ -42,13 +42,52 @@ def test_every_command_says_what_it_does_and_takes_what_make_gives_it(module):
     assert len(shown.stdout.splitlines()) > 5
 
 
-def test_values_with_quotes_reach_the_command_whole():
+def made(folder, *typed):
+    """What make would run: the command's arguments, each in angle brackets. `folder` is where it runs."""
+    command = ["make", "--file", REPOSITORY / "Makefile", "--old-file", ".venv/.ready", *typed, "RUN=printf '<%s>' "]
+    return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=True).stdout
+
+
+def test_values_with_quotes_reach_the_command_whole(tmp_path):
     message = """it's "quoted" and $HOME"""
-    printed = subprocess.run(
-        ["make", "submit", f"MESSAGE={message.replace('$', '$$')}", "RUN=printf '<%s>' "],
-        cwd=REPOSITORY, text=True, capture_output=True, check=True,
-    ).stdout  # fmt: skip
-    assert f"<{message}>" in printed
+    assert made(tmp_path, "submit", f"MESSAGE={message.replace('$', '$$')}").endswith(f"<--message={message}>")
+
+
+@pytest.mark.parametrize("value", ["costs $5", "$(shell touch made)", "$HOME", "a#b", "two\nlines", "${MODEL}", "$(error x)"])
+def test_dollars_in_values_are_dollars(tmp_path, value):
+    assert made(tmp_path, "submit", f"MESSAGE={value}").endswith(f"<--message={value}>")
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_that_begin_with_a_dash_are_values(tmp_path):
+    assert made(tmp_path, "submit", "MESSAGE=-baseline", "FILE=-x.csv").endswith("<--file=-x.csv><--message=-baseline>")
+    assert made(tmp_path, "import", "COMP=--help", "VAL=-v") == "<importing><--competition=--help><--val=-v><--declare=holdout>"
+
+
+@pytest.mark.parametrize(
+    "stem", ["'; touch made; '", '"; touch made; "', "$(touch made)", "`touch made`", "$(shell touch made)", ";touch made"]
+)
+def test_the_number_of_a_fold_is_never_run(tmp_path, stem):
+    assert made(tmp_path, f"fold-{stem}").endswith(f"<--fold={stem}>")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_number_of_a_fold_is_that_of_the_target(tmp_path):
+    assert made(tmp_path, "fold-1", "FOLD=2").endswith("<--fold=1>")
+
+
+def test_names_are_split_at_spaces_and_stars_stay_stars(tmp_path):
+    for name in ("one", "two.csv"):
+        (tmp_path / name).touch()
+    found = made(tmp_path, "vote", "MODELS=* a", "FILE=*.csv [o]ne")
+    assert found == "<vote><--competition=practice><--models><*><a><--file><*.csv><[o]ne>"
+
+
+def test_help_runs_nothing_of_a_competitions_name(tmp_path):
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    shown = subprocess.run(["make", "help", 'COMP="; touch made; "'], cwd=tmp_path, text=True, capture_output=True, check=True).stdout
+    assert 'Variables (COMP = "; touch made; "):' in shown
+    assert not (tmp_path / "made").exists()
 
 
 def test_stacking_loads_no_framework():

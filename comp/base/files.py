@@ -1,37 +1,88 @@
-"""Atomic writes and content hashes of files."""
+"""Reading regular files, atomic writes, and content hashes of files."""
 
+import errno
 import glob
 import hashlib
 import json
 import os
-import tempfile
+import platform
+import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 
+def regular(path: str, flags: int) -> int:
+    """An `opener` for `open` that refuses whatever only looks like a file: reading a pipe would wait forever.
+
+    Raises:
+        OSError: as `os.open`, or it is a folder, a pipe or a device.
+    """
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file", path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file; raises OSError as `regular`."""
+    with open(path, "rb", opener=regular) as file:
+        return file.read()
+
+
+def read_text(path: Path) -> str:
+    """The content of a regular file as UTF-8; raises OSError as `regular`, or UnicodeDecodeError."""
+    return read_bytes(path).decode()
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file next to `path`; flush and rename it on success, remove it on any failure."""
+    """Open a temporary file next to `path`; flush and rename it on success, remove it on any failure.
+
+    Temporary files that killed processes of this machine left behind are removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    for leftover, owner in _leftovers(path):
+        if not _lives(owner):
+            leftover.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # the user's umask takes away from that
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what writers of `path` that were killed left behind; only for who holds the lock on it."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+    """Remove what writers of `path` that were killed left behind, on any machine; only for who holds the lock on it."""
+    for leftover, _ in _leftovers(path):
         leftover.unlink(missing_ok=True)
+
+
+def _leftovers(path: Path) -> Iterator[tuple[Path, str]]:
+    """Temporary files for `path`, and who made them: "machine-process"."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        yield leftover, leftover.name.removeprefix(f".{path.name}.").rpartition("-")[0]
+
+
+def _lives(owner: str) -> bool:
+    """Whether a process may still be at work: it lives, or it is on another machine."""
+    machine, _, process = owner.rpartition("-")
+    if machine != platform.node() or not process.isdecimal():
+        return True
+    with suppress(OSError, OverflowError):
+        os.kill(int(process), 0)
+        return True
+    return False
 
 
 def write_text(path: Path, text: str) -> None:
@@ -50,5 +101,5 @@ def hash_of(value: Any, digits: int = 16) -> str:
 
 
 def hash_file(path: Path, digits: int = 16) -> str:
-    with path.open("rb") as file:
+    with open(path, "rb", opener=regular) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:digits]

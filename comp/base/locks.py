@@ -3,14 +3,16 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from comp.base.files import read_text
 from comp.base.progress import say
 
 SECONDS_BETWEEN_TRIES = 0.2
+LONGEST_NAME = 200  # letters
 SECONDS_TO_SIGN = 1.0  # a process that has just taken the lock writes its name within this time
 
 
@@ -32,10 +34,12 @@ def lock(path: Path, holder: str) -> Iterator[None]:
             say(f"waiting for {other}, which holds {path}")
             file_lock.acquire(poll_interval=SECONDS_BETWEEN_TRIES)
     try:
-        name.write_text(f"{holder} (process {os.getpid()})")
+        with suppress(OSError):  # who waits then says "another process"
+            name.write_text(f"{holder} (process {os.getpid()})")
         yield
     finally:
-        name.unlink(missing_ok=True)
+        with suppress(OSError):
+            name.unlink(missing_ok=True)
         file_lock.release()
 
 
@@ -44,9 +48,9 @@ def _other_holder(file_lock: FileLock, name: Path) -> str | None:
     last = time.monotonic() + SECONDS_TO_SIGN
     while time.monotonic() < last:
         try:
-            if text := name.read_text():
+            if text := read_text(name)[:LONGEST_NAME].strip():
                 return text
-        except FileNotFoundError:
+        except (OSError, UnicodeDecodeError):
             if _is_acquired(file_lock):
                 return None
         time.sleep(0.02)

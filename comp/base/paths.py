@@ -1,18 +1,52 @@
 """The only place that spells a path: where every stage reads and writes, below the project's root."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from comp.base.errors import ConfigError
+from comp.base.files import hash_of
+
+LONGEST_NAME = 100  # bytes of a name; a file name has room for 255, and names get additions
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f\ud800-\udfff]|^\.{0,2}$|^[A-Za-z]:")
+
+
+def check_name(what: str, name: str) -> str:
+    """The name of a competition, model or stack, if it can be the name of a file or a folder, and leads nowhere else.
+
+    Raises:
+        ConfigError: it is empty, `..`, longer than 100 bytes, or holds a slash or a control character.
+    """
+    if _UNSAFE.search(name) or len(name.encode()) > LONGEST_NAME:
+        shown = name if len(name) <= LONGEST_NAME else f"{name[:40]}..."
+        raise ConfigError(f"{shown!r} is no name of a {what}", f"use letters, digits, '_', '-' and '.', at most {LONGEST_NAME} characters")
+    return name
+
+
+def file_of(folder: Path, image_id: str, ending: str) -> Path:
+    """The file for an image in `folder`, always in the folder itself: characters that do not belong into file names become `_`.
+
+    Args:
+        ending: with its dot. Ids that differ get files that differ.
+    """
+    name = re.sub(r"[^\w.+=@-]|^\.", "_", image_id).encode()[:LONGEST_NAME].decode(errors="ignore")
+    return folder / f"{name}{'' if name == image_id else f'-{hash_of(image_id, digits=8)}'}{ending}"
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Paths of one competition. `root` is the folder that holds `configs/`; commands run in it."""
+    """Paths of one competition. `root` is the folder that holds `configs/`; commands run in it.
+
+    Raises:
+        ConfigError: the name of the competition or of a model does not name a folder (see `check_name`).
+    """
 
     competition: str
     root: Path = Path()
+
+    def __post_init__(self) -> None:
+        check_name("competition", self.competition)
 
     def downloads(self) -> Path:
         return self.root / "data" / f"{self.competition}.downloads"
@@ -34,7 +68,7 @@ class Paths:
         return self.oof() / "folds.csv"
 
     def model(self, model: str) -> Path:
-        return self.oof() / model
+        return self.oof() / check_name("model", model)
 
     def fold_predictions(self, model: str, fold: int) -> Path:
         return self.model(model) / f"fold-{fold}.parquet"
@@ -67,6 +101,10 @@ class Paths:
     def stack_test(self, name: str) -> Path:
         return self.model(name) / "stack-test.parquet"
 
+    def images(self, fingerprint: str) -> Path:
+        """The checksums of the images that models were trained on."""
+        return self.oof() / f"images-{fingerprint}.parquet"
+
     def run_record(self, model: str, fold: int) -> Path:
         return self.model(model) / f"run-{fold}.json"
 
@@ -75,7 +113,7 @@ class Paths:
 
     def run(self, model: str, fold: int) -> Path:
         """Folder of the checkpoints and the log of one fold."""
-        return self.root / "runs" / self.competition / model / f"fold-{fold}"
+        return self.root / "runs" / self.competition / check_name("model", model) / f"fold-{fold}"
 
     def rare_labels(self, model: str) -> Path:
         """The plot of the label counts, before and after rare labels were copied."""
@@ -83,7 +121,7 @@ class Paths:
 
     def features(self, models: Sequence[str]) -> Path:
         """What the neighbours of one or several models that embed say of each image, for a stack."""
-        first, *others = sorted(models)
+        first, *others = sorted(check_name("model", model) for model in models)
         return self.model(first) / f"{'+'.join(['features', *others])}.parquet"
 
     def neighbours(self) -> Path:
@@ -104,10 +142,11 @@ def config(kind: str, name: str, root: Path = Path()) -> Path:
     Competitions in `configs/local/` (written by `make competition`) are found next to the tracked ones.
 
     Raises:
-        ConfigError: there is none; the message lists what exists.
+        ConfigError: there is none, the message lists what exists; or it is no name.
     """
+    check_name(kind.removesuffix("s"), name)
     for folder in _folders(kind, root):
-        if (folder / f"{name}.yaml").is_file() and "/" not in name:
+        if (folder / f"{name}.yaml").exists():
             return folder / f"{name}.yaml"
     more = "; or: make competition COMP=name DATA=dir" if kind == "competitions" else ""
     then = f"choose one of: {', '.join(configs(kind, root)) or 'none here'}{more}"

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
+QUIET_TRACKER = "ignore:resource_tracker"  # else Python's helper process warns, after Ctrl-C, of semaphores that it cleans up
+
 
 def cores() -> int:
     """The cores this process may use."""
@@ -19,6 +21,7 @@ def cores() -> int:
 def follow_parent() -> None:
     """Call this in a worker: it ends when its parent ends, for whatever reason, and ignores Ctrl-C, which the parent handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _block_interrupts(signal.SIG_UNBLOCK)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
@@ -30,14 +33,27 @@ def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
         return pool.submit(function, *arguments).result()
 
 
+def _block_interrupts(how: int) -> None:
+    """Hold back Ctrl-C for this thread, or let it through; Windows has no such thing."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(how, {signal.SIGINT})
+
+
 @contextmanager
 def worker_pool(count: int, start: Callable[..., None], *arguments: Any) -> Iterator[ProcessPoolExecutor]:
     """A pool of new processes. Each first calls `start(*arguments)`, which should call `follow_parent`.
 
     Ctrl-C kills them at once, since work resumes from its last checkpoint. After an error no new work starts; running work is finished.
     """
+    os.environ.setdefault("PYTHONWARNINGS", QUIET_TRACKER)
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=start, initargs=arguments)
     try:
+        _block_interrupts(signal.SIG_BLOCK)  # a worker inherits this, so that Ctrl-C does not interrupt its start
+        try:
+            for _ in range(count):
+                pool.submit(int)  # starts a worker
+        finally:
+            _block_interrupts(signal.SIG_UNBLOCK)
         yield pool
     except KeyboardInterrupt:
         for worker in multiprocessing.active_children():

@@ -4,9 +4,12 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+from comp.base.errors import CompError
 
 Item = TypeVar("Item")
 
@@ -31,7 +34,8 @@ class _Lines(io.TextIOBase):
     def write(self, text: str) -> int:
         line = text.strip()
         if line and line != self._last:
-            print(line, file=sys.stderr, flush=True)
+            with suppress(OSError):  # a full disk under the log is no reason to stop
+                print(line, file=sys.stderr, flush=True)
             self._last = line
         return len(text)
 
@@ -42,10 +46,16 @@ def track(items: Iterable[Item], label: str, total: int | None = None, unit: str
 
 
 def say(line: str) -> None:
-    """Print a line, above any progress bars. Exit quietly when the reader of a pipe has closed it."""
+    """Print a line, above any progress bars. Exit quietly when the reader of a pipe has closed it.
+
+    Raises:
+        CompError: the output cannot be written.
+    """
     try:
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries to write the rest again at exit
-        sys.exit(PIPE_CLOSED)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(PIPE_CLOSED)
+        raise CompError(f"the output cannot be written ({error.strerror})", "free some space, or send it elsewhere") from None

@@ -1,6 +1,7 @@
 """Strict YAML: every key is declared; an error is one line that names the file, the key and what is allowed."""
 
 import difflib
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,16 +9,49 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from comp.base.errors import ConfigError
+from comp.base.files import read_text
 from comp.base.paths import config
 
 
 class Strict(BaseModel):
-    """Base class of everything read from YAML: frozen, unknown keys are errors, and "3e-4" becomes a number, as in YAML 1.2."""
+    """Base class of everything read from YAML: frozen, unknown keys and infinite numbers are errors, and "3e-4" becomes a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+MOST_VALUES = 100_000
+LONGEST = 200  # letters of a value or a reason that are shown
 Model = TypeVar("Model", bound=Strict)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, without references that make gigabytes of a few lines, and without repeated keys, of which one would be lost."""
+
+    def get_single_node(self) -> Any:
+        node = super().get_single_node()
+        if _values(node, {}) > MOST_VALUES:
+            raise yaml.YAMLError(f"its references (*name) make more than {MOST_VALUES:,} values")
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if repeated := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.YAMLError(f"the key {repeated[0]!r} comes twice, {node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def _values(node: Any, known: dict[int, float]) -> float:
+    """How many values a node has, those that it refers to included; infinite if it refers to itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is known
+        children = node.value if isinstance(node, yaml.CollectionNode) else []
+        each = [child for pair in children for child in (pair if isinstance(pair, tuple) else (pair,))]
+        known[id(node)] = 1 + sum(_values(child, known) for child in each)
+    return known[id(node)]
+
+
+def _load(text: str) -> Any:
+    return yaml.load(text, _Loader)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -27,11 +61,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing, is not YAML or is not a mapping.
     """
     try:
-        value = yaml.safe_load(path.read_text())
+        value = _load(read_text(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror})", "check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML ({' '.join(str(error).split())})", "correct that line") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path} is not YAML ({' '.join(str(error).split())[:LONGEST]})", "correct that line") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply", "write it as `key: value` lines") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{path} holds no mapping", "write it as `key: value` lines")
     return value
@@ -71,7 +107,9 @@ def parse(model: type[Model], values: dict[str, Any], source: str) -> Model:
             raise ConfigError(f"{source}: unknown key '{where}'", then) from None
         if first["type"] == "missing":
             raise ConfigError(f"{source}: key '{where}' is missing", "add it") from None
-        raise ConfigError(f"{source}: {where} = {first['input']!r} does not fit", first["msg"].removeprefix("Value error, ")) from None
+        given = repr(first["input"])
+        shown = given if len(given) <= LONGEST else f"{given[:LONGEST]}..."
+        raise ConfigError(f"{source}: {where} = {shown} does not fit", first["msg"].removeprefix("Value error, ")) from None
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
@@ -116,12 +154,12 @@ def parse_settings(text: str) -> dict[str, Any]:
     for word in text.split():
         key, equals, value = word.partition("=")
         try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
+            parsed = _load(value)
+        except (yaml.YAMLError, ValueError, RecursionError):
             equals = ""
         if not equals or not key:
             then = 'write it as in SET="train.epochs=2 channels=[red,green]", without spaces inside a value'
-            raise ConfigError(f"SET: {word!r} is not key=value", then)
+            raise ConfigError(f"SET: {word[:LONGEST]!r} is not key=value", then)
         *outer, last = key.split(".")
         place = settings
         for step in outer:

@@ -1,10 +1,10 @@
 """Downloading the data of a competition with Kaggle's client."""
 
-from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import Competition
-from comp.competition.kaggle import as_typed, client_program, credentials_hint, failure_reason, run_with_progress
+from comp.competition.kaggle import check_downloaded
+from comp.competition.kaggle_client import SILENT_SECONDS, as_typed, client_program, run_client
 from comp.images.archives import unzip
 
 
@@ -18,12 +18,7 @@ def download(competition: Competition, paths: Paths) -> None:
     program = client_program()
     arguments = ["competitions", "download", "-c", str(competition.slug), "-p", str(downloads)]
     say(" ".join([as_typed(program), *arguments]))
-    ended = run_with_progress([str(program), *arguments])
+    ended = run_client([str(program), *arguments], SILENT_SECONDS, count_from_last_output=True)
     archive = downloads / f"{competition.slug}.zip"
-    if hint := credentials_hint(ended.stdout):
-        raise DataError(f"Kaggle does not know who asks for {competition.slug}", hint)
-    if ended.returncode or not archive.exists():
-        page = f"https://www.kaggle.com/competitions/{competition.slug}/rules"
-        what = f"Kaggle's client could not download {competition.slug} ({failure_reason(ended)})"
-        raise DataError(what, f"accept the rules at {page}, then: {again}")
+    check_downloaded(ended, archive, competition, again)
     unzip(archive, competition.folder(paths), again)

@@ -12,29 +12,50 @@ from comp.competition.competition import Competition
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.tables import read_test_ids, read_train
 from comp.images.cache import Cache
-from comp.images.cache_writer import Files, fill_cache
+from comp.images.cache_writer import CacheContent, Files, fill_cache
+from comp.images.read import Channel, read_image
 
 SPLITS = ("train", "test")
 NAMED = 3  # images named in a line; the CSV has all of them
 
 
-def prepare_cache(competition: Competition, paths: Paths, split: str, size: int) -> Cache:
+def prepare_cache(competition: Competition, paths: Paths, split: str, size: int, verify: bool = False) -> Cache:
     """The complete cache of a split ("train" or "test") at `size` pixels; row i is image i of the table. Says so if it reads images.
+
+    Args:
+        verify: check the pixels of every row; damaged rows are read again.
 
     Raises:
         DataError: image files are missing or unreadable; the message names them.
     """
-    files = image_files(competition, paths, split)
-    channels = competition.images.channels if competition.images else ()
+    files, images = image_files(competition, paths, split), competition.images
+    assert images is not None
+    content = CacheContent(files, size, images.channels, images.levels, may_be_black=split == "test")
     folder = paths.cache(split, size)
 
     def announce(rows: int) -> None:
         say(f"making {folder}: reading {rows:,} of {len(files):,} images on {cores()} cores")
 
-    again = f"make data COMP={competition.name}"
-    cache = fill_cache(folder, files, size, channels, again, announce)
+    cache = fill_cache(folder, content, how_to_mend(competition, split), announce, verify)
     _say_remarks(cache)
     return cache
+
+
+def full_size(competition: Competition, paths: Paths, split: str, image_id: str) -> list[Channel]:
+    """The channels (H, W) of one image, as large as its files.
+
+    Raises:
+        DataError: the competition has no images, or a file is missing or unreadable.
+    """
+    files = competition.image_files(paths, split, image_id)
+    assert competition.images is not None
+    return read_image(files, len(competition.images.channels), competition.images.levels).channels
+
+
+def how_to_mend(competition: Competition, split: str) -> str:
+    """What to do about missing or damaged images of a split. Test images cannot be left out: a submission needs all of them."""
+    what = "replace them by undamaged files" + (" or remove their rows from the table" if split == "train" else "")
+    return f"{what}, then: make data COMP={competition.name}"
 
 
 def image_files(competition: Competition, paths: Paths, split: str) -> Files:
@@ -46,7 +67,7 @@ def image_files(competition: Competition, paths: Paths, split: str) -> Files:
     ids = read_train(competition, paths)[0] if split == "train" else read_test_ids(competition, paths)
     if not ids:
         raise DataError(f"the {split} table of {competition.name} has no rows", "check the file")
-    return {image_id: competition.image_files(paths, split, image_id) for image_id in ids}
+    return competition.all_image_files(paths, split, ids)
 
 
 def default_size(competition: Competition) -> int:

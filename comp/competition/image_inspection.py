@@ -1,148 +1,179 @@
-"""Inspecting the images of an unknown folder in Kaggle's layout: how their files are named, and what they hold."""
+"""Inspecting the images of an unknown folder: where they are, which are missing, and what some of them hold."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from comp.base.errors import DataError
-from comp.competition.table_inspection import FoundTables
-from comp.images.read import EXTENSIONS, distinct, read_file
+from comp.competition.file_finder import ANY_ENDING, ANY_FOLDERS, FileFinder, fill
+from comp.competition.file_naming import BESIDE, Naming, find_naming, named_after, spread
+from comp.images.read import EXTENSIONS, StoredChannel, distinct, read_file
 
-SAMPLED = 24  # ids that the naming is learnt from, and images that are opened
-USUAL_ORDER = ("red", "green", "blue", "yellow", "grey", "alpha")
+_PLAINLY_IMAGES = 3  # as many image files are no logo
+_USED_BITS = (10, 12, 14)  # what cameras store in files of 16 bits
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the opened images hold: counts of their formats, bits, sizes (width, height) and channels; the smallest and largest value.
+
+    `opened` has the id and size of each image.
+    """
+
+    formats: Counter[str]
+    bits: Counter[int]
+    sizes: Counter[tuple[int, int]]
+    channels: Counter[int]
+    low: float
+    high: float
+    floats: bool
+    opened: tuple[tuple[str, tuple[int, int]], ...]
+
+    @property
+    def usual_size(self) -> tuple[int, int]:
+        return self.sizes.most_common(1)[0][0]
+
+    @property
+    def used_bits(self) -> int | None:
+        """How many bits the values of 16-bit files need, if not all."""
+        if self.floats or set(self.bits) != {16}:
+            return None
+        return next((bits for bits in _USED_BITS if self.high < 2**bits), None)
 
 
 @dataclass(frozen=True)
 class FoundImages:
-    """Naming and storage. `formats`, `bits` and `sizes` (width, height) count the sampled files; `missing`: the ids without all files."""
+    """Naming of each split, and what is stored. `missing`: the ids of a split without all files; `example`: the files of one image."""
 
-    train_folder: str
-    test_folder: str
-    pattern: str
+    train: Naming
+    test: Naming
     channels: tuple[str, ...]
-    formats: Counter[str]
-    bits: Counter[int]
-    sizes: Counter[tuple[int, int]]
+    samples: Samples
     missing: dict[str, list[str]]
+    example: tuple[Path, ...]
 
 
-def find_images(folder: Path, tables: FoundTables) -> FoundImages | None:
-    """How the images are named and stored, or None if there are no images of the train ids.
+def find_images(folder: Path, train_ids: Sequence[str], test_ids: Sequence[str]) -> FoundImages | None:
+    """How the images are named and stored, or None if the folder holds no images.
 
     Raises:
-        DataError: the names follow no known pattern, or an image is damaged.
+        DataError: there are images, but not named after the ids, or following no known pattern; or an image is damaged.
     """
-    train_folder, files = _folder_with(folder, "train", tables.train_ids)
-    if train_folder is None:
+    finder = FileFinder(folder)
+    train, test = find_naming(finder.names, train_ids, test_ids)
+    if train is None:
+        _check_no_images(finder, [*spread(train_ids), *spread(test_ids)])
         return None
-    test_folder, test_files = _folder_with(folder, "test", tables.test_ids)
-    pattern, channels = _pattern(folder / train_folder, files, tables.train_ids)
-    names = channels or ("",)
-    missing = {
-        split: [image_id for image_id in ids if any(pattern.format(id=image_id, channel=channel) not in there for channel in names)]
-        for split, ids, there in (("train", tables.train_ids, files), ("test", tables.test_ids, test_files))
-    }
-    complete = [(folder / train_folder, image_id) for image_id in _spread(_without(tables.train_ids, missing["train"]))]
-    if test_folder is not None:
-        complete += [(folder / test_folder, image_id) for image_id in _spread(_without(tables.test_ids, missing["test"]))]
+    if test is None:
+        test = replace(train, folder=train.folder.replace("train", "test") if "train" in train.folder else "test", left_out=())
+    if _but_for_case(test.pattern) == _but_for_case(train.pattern):
+        test = replace(test, pattern=train.pattern)
+    found, missing, complete = {}, {}, []
+    for split, naming, ids in (("train", train, train_ids), ("test", test, test_ids)):
+        found[split], missing[split] = _wide_enough(folder, naming, ids)
+        lacking = set(missing[split])
+        here = FileFinder(folder / found[split].folder)
+        sample = spread([image_id for image_id in ids if image_id not in lacking])
+        complete += [(image_id, _files(here, found[split], image_id)) for image_id in sample]
     if not complete:
-        raise DataError(f"{folder / train_folder} has no id with all its files", f"the files are expected as {pattern}")
-    formats: Counter[str] = Counter()
-    bits: Counter[int] = Counter()
-    sizes: Counter[tuple[int, int]] = Counter()
-    counts: Counter[int] = Counter()
-    for where, image_id in complete:
-        for channel in names:
-            path = where / pattern.format(id=image_id, channel=channel)
+        raise DataError(f"{folder / train.folder} has no id with all its files", f"the files are expected as {train.pattern}")
+    samples = _read(complete)
+    channels = train.channels or _channel_names(samples.channels)
+    return FoundImages(found["train"], found["test"], channels, samples, missing, tuple(complete[0][1]))
+
+
+def _but_for_case(pattern: str) -> str:
+    """The pattern with its ending in lower case: files are found in any case."""
+    stem, ending = os.path.splitext(pattern)
+    return stem + ending.lower()
+
+
+def _check_no_images(finder: FileFinder, ids: Sequence[str]) -> None:
+    """Raise DataError if the folder plainly holds images, whether their endings are read or not."""
+    if len(finder.names) >= _PLAINLY_IMAGES:
+        what = (
+            f"{finder.folder} has {len(finder.names):,} image files, such as {finder.names[0]}, but none is named after an id of the tables"
+        )
+        then = f"name them after their ids, such as {ids[0]}.png; move them out of the folder if they do not belong to the ids"
+        raise DataError(what, then)
+    if named_after(finder.not_read, ids):
+        endings = Counter(Path(name).suffix for name in finder.not_read)
+        files = " and ".join(f"{count:,} {ending} files" for ending, count in endings.most_common())
+        raise DataError(f"{finder.folder} has {files}, such as {finder.not_read[0]}, which are not read", "convert them to TIFF or PNG")
+
+
+def _wide_enough(folder: Path, naming: Naming, ids: Sequence[str]) -> tuple[Naming, list[str]]:
+    """The naming, with any ending or any folders if more ids have their files then; and the ids without all files."""
+    best, missing = naming, _missing(folder, naming, ids)
+    tail = naming.pattern.removeprefix(ANY_FOLDERS)
+    any_ending = next((tail[: -len(ending)] + ANY_ENDING for ending in EXTENSIONS if tail.lower().endswith(ending)), tail)
+    above = [str(parent) for parent in (Path(naming.folder), *Path(naming.folder).parents)]
+    wider = [(naming.folder, naming.pattern.removesuffix(tail) + any_ending)]
+    wider += [(parent, ANY_FOLDERS + each) for parent in dict.fromkeys(above) for each in (tail, any_ending)]
+    for where, pattern in wider if missing else ():
+        tried = replace(naming, folder=where, pattern=pattern)
+        try:
+            lacking = _missing(folder, tried, ids)
+        except DataError:  # several files match
+            continue
+        if len(lacking) < len(missing):
+            best, missing = tried, lacking
+    return best, missing
+
+
+def _missing(folder: Path, naming: Naming, ids: Sequence[str]) -> list[str]:
+    """The ids without all files. Files in folders such as `masks` do not count where the pattern allows any folder.
+
+    Raises:
+        DataError: an id has several files of one channel.
+    """
+    finder = FileFinder(folder / naming.folder)
+    missing = []
+    for image_id in ids:
+        for channel in naming.channels or ("",):
+            wanted = fill(naming.pattern, image_id, channel)
+            found = finder.matches(wanted)
+            if len(found) > 1:
+                finder.find(wanted)
+            elif not found or (wanted.startswith(ANY_FOLDERS) and BESIDE.search(found[0])):
+                missing.append(image_id)
+                break
+    return missing
+
+
+def _files(finder: FileFinder, naming: Naming, image_id: str) -> list[Path]:
+    return [finder.find(fill(naming.pattern, image_id, channel)) for channel in naming.channels or ("",)]
+
+
+def _read(images: Sequence[tuple[str, Sequence[Path]]]) -> Samples:
+    """Open the files of these ids."""
+    samples = Samples(Counter(), Counter(), Counter(), Counter(), np.inf, -np.inf, False, ())
+    low, high, floats = samples.low, samples.high, False
+    opened = []
+    for image_id, files in images:
+        for path in files:
             stored = read_file(path)
-            formats[path.suffix[1:].upper()] += 1
-            bits[stored[0].dtype.itemsize * 8] += 1
-            counts[len(distinct(stored))] += 1
-        sizes[(stored[0].shape[1], stored[0].shape[0])] += 1
-    if not channels:
-        channels = _channel_names(max(counts))
-    return FoundImages(train_folder, test_folder or "test", pattern, channels, formats, bits, sizes, missing)
+            samples.formats[path.suffix[1:].upper()] += 1
+            samples.bits[stored[0].dtype.itemsize * 8] += 1
+            samples.channels[_count(stored)] += 1
+            floats |= stored[0].dtype.kind == "f"
+            low, high = min(low, *(float(each.min()) for each in stored)), max(high, *(float(each.max()) for each in stored))
+        opened.append((image_id, (stored[0].shape[1], stored[0].shape[0])))
+    samples.sizes.update(size for _, size in opened)
+    return replace(samples, low=low, high=high, floats=floats, opened=tuple(opened))
 
 
-def _folder_with(folder: Path, split: str, ids: Sequence[str]) -> tuple[str | None, set[str]]:
-    """The folder, at most two levels down, with files of the most ids: its path relative to `folder`, and its file names."""
-    best: tuple[int, str | None, set[str]] = (0, None, set())
-    sample = [_whole_id(image_id) for image_id in _spread(ids)]
-    for where in _folders(folder, split):
-        names = _names(where, set(ids))
-        text = "\n".join(names)
-        count = sum(image_id.search(text) is not None for image_id in sample)
-        if count > best[0]:
-            best = (count, str(where.relative_to(folder)), names)
-        if 2 * count > len(sample):
-            break
-    return best[1:]
+def _count(stored: list[StoredChannel]) -> int:
+    return len(stored) if stored[0].dtype.kind == "f" else len(distinct(stored))
 
 
-def _folders(folder: Path, split: str) -> list[Path]:
-    """The folders at most two levels down, those named after the split first: they win over others with as many ids (masks, thumbnails)."""
-    below = [path for path in sorted(folder.iterdir()) if path.is_dir()]
-    deeper = [path for one in below for path in sorted(one.iterdir())[:200] if path.is_dir()]
-    return sorted([*below, *deeper, folder], key=lambda path: (split not in path.name, len(path.parts)))
-
-
-def _whole_id(image_id: str) -> re.Pattern[str]:
-    """Matches the id, but not inside a longer one."""
-    return re.compile(rf"(?<![A-Za-z0-9]){re.escape(image_id)}(?![A-Za-z0-9])")
-
-
-def _names(folder: Path, ids: set[str]) -> set[str]:
-    """Names of the image files in a folder, and in its folders that are named after an id."""
-    names = set()
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.lower().endswith(EXTENSIONS):
-                names.add(entry.name)
-            elif entry.name in ids and entry.is_dir():
-                names |= {f"{entry.name}/{name}" for name in os.listdir(entry.path) if name.lower().endswith(EXTENSIONS)}
-    return names
-
-
-def _pattern(folder: Path, files: set[str], ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The pattern of the file names with {id}; if an id has several files also with {channel}, and then the channels."""
-    forms: Counter[str] = Counter()
-    text = "\n".join(files)
-    sample = [image_id for image_id in _spread(ids) if _whole_id(image_id).search(text)]
-    for image_id in sample:
-        forms.update(_whole_id(image_id).sub("{id}", name) for name in files if image_id in name)
-    forms = Counter({form: count for form, count in forms.items() if "{id}" in form})
-    usual = sorted(form for form, count in forms.items() if 2 * count > len(sample))
-    if len(usual) == 1:
-        return usual[0], ()
-    words = [re.split(r"([^A-Za-z0-9]+)", form) for form in usual]
-    differing = [place for place, column in enumerate(zip(*words, strict=False)) if len(set(column)) > 1]
-    if not usual or len({len(form) for form in words}) != 1 or len(differing) != 1:
-        raise DataError(f"{folder} has files that follow no pattern: {', '.join(usual or sorted(files)[:4])}", "name them id_channel.png")
-    place = differing[0]
-    channels = sorted((form[place] for form in words), key=lambda name: (_usual_place(name), name))
-    return "".join([*words[0][:place], "{channel}", *words[0][place + 1 :]]), tuple(channels)
-
-
-def _usual_place(channel: str) -> int:
-    return USUAL_ORDER.index(channel.lower()) if channel.lower() in USUAL_ORDER else len(USUAL_ORDER)
-
-
-def _channel_names(count: int) -> tuple[str, ...]:
-    """Names for the channels of files that hold all channels."""
+def _channel_names(counts: Counter[int]) -> tuple[str, ...]:
+    """Names for the channels of files that hold all: as many as most files have, but colour if only some are colour."""
+    usual = counts.most_common(1)[0][0]
+    count = 3 if usual == 1 and counts[3] else usual
     known = {1: ("grey",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
     return known.get(count, tuple(f"channel{number}" for number in range(1, count + 1)))
-
-
-def _without(ids: Sequence[str], left_out: Sequence[str]) -> list[str]:
-    unwanted = set(left_out)
-    return [image_id for image_id in ids if image_id not in unwanted]
-
-
-def _spread(ids: Sequence[str]) -> list[str]:
-    """At most `SAMPLED` of the ids, evenly spaced."""
-    return [ids[row] for row in np.unique(np.linspace(0, len(ids) - 1, min(SAMPLED, len(ids)), dtype=int))] if len(ids) else []

@@ -1,5 +1,6 @@
 """The tables of a competition: train ids with labels, test ids, groups."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,45 +9,65 @@ from numpy.typing import NDArray
 
 from comp.base.errors import DataError
 from comp.base.paths import Paths
-from comp.competition.competition import Competition
+from comp.competition.competition import Columns, Competition
+from comp.competition.csv_file import read_csv
+from comp.competition.ids import check_ids, shorten
+from comp.competition.label_forms import joined_ids, long_one_hot_strings, long_strings, one_hot_strings
 
 
 def read_ids(path: Path, column: str, then: str) -> tuple[str, ...]:
     """The ids in a column of a CSV, in the file's order. `then` says what to do if the file is missing.
 
     Raises:
-        DataError: the file or the column is missing, or an id is empty or comes twice.
+        DataError: the file or the column is missing, or an id is unsafe or comes twice.
     """
-    return tuple(_read_table(path, [column], then)[column])
+    ids = tuple(_read_table(path, [column], then)[column])
+    check_ids(ids, path)
+    return ids
 
 
 def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     """Ids and labels (N, C) of the train table.
 
     Raises:
-        DataError: the file or a column is missing, an id is empty or comes twice, or a label is unknown; the message names it.
+        DataError: the file or a column is missing, an id is unsafe or comes twice, or a label is unknown; the message names it.
+            Or no row has a label.
     """
     path = competition.folder(paths) / competition.tables.train
-    table = _read_table(path, [competition.columns.id, competition.columns.target], _how_to_get(competition))
-    ids = tuple(table[competition.columns.id])
-    return ids, competition.labels.multi_hot(table[competition.columns.target], ids, str(path))
+    columns = competition.columns
+    needed = [columns.id] if columns.form == "one_hot" else [columns.id, columns.target]
+    ids, strings = label_strings(_read_table(path, needed, _how_to_get(competition)), columns, competition.labels.tokens, path)
+    check_ids(ids, path)
+    labels = competition.labels.multi_hot(strings, ids, str(path))
+    if ids and not labels.any():
+        raise DataError(f"no train image of {competition.name} has a label in {path}", "check the column with the labels")
+    return ids, labels
 
 
 def read_test_ids(competition: Competition, paths: Paths) -> tuple[str, ...]:
     """The ids of the sample submission, in its order."""
-    return read_ids(competition.folder(paths) / competition.tables.test, competition.columns.id, _how_to_get(competition))
+    path, column = competition.folder(paths) / competition.tables.test, competition.columns.id
+    if competition.columns.form in ("labels", "one_hot"):
+        return read_ids(path, column, _how_to_get(competition))
+    names = tuple(_read_table(path, [column], _how_to_get(competition))[column])
+    ids = joined_ids(names, competition.labels.tokens) if competition.columns.form == "long_one_hot" else tuple(dict.fromkeys(names))
+    check_ids(ids, path)
+    return ids
 
 
 def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) -> tuple[str, ...] | None:
     """The group of each train id, or None if the competition has no groups.
 
     Raises:
-        DataError: an id has no row in the table.
+        DataError: an id has no row in the table, or rows with different groups.
     """
     if competition.groups is None:
         return None
     path = competition.folder(paths) / competition.groups.table
     table = _read_table(path, [competition.groups.id, competition.groups.column], _how_to_get(competition))
+    if competition.columns.form == "long":
+        table = table.drop_duplicates([competition.groups.id, competition.groups.column])
+    check_ids(list(table[competition.groups.id]), path)
     group_of = dict(zip(table[competition.groups.id], table[competition.groups.column], strict=True))
     for image_id in ids:
         if image_id not in group_of:
@@ -54,16 +75,20 @@ def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) ->
     return tuple(group_of[image_id] for image_id in ids)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV with all values as text.
+def label_strings(table: pd.DataFrame, columns: Columns, tokens: Sequence[str], source: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ids of a table with labels, and the label string of each; `columns` says how they are written.
 
     Raises:
-        DataError: it cannot be read as CSV.
+        DataError: an id comes twice or a value is wrong.
     """
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path} cannot be read as CSV ({' '.join(str(error).split())})", "check the file") from None
+    ids = list(table[columns.id])
+    if columns.form == "one_hot":
+        return tuple(ids), tuple(one_hot_strings(table, columns.id, tokens, columns.separator, source))
+    if columns.form == "labels":
+        return tuple(ids), tuple(table[columns.target])
+    gather = long_strings if columns.form == "long" else long_one_hot_strings
+    strings = gather(ids, list(table[columns.target]), columns.separator, source)
+    return tuple(strings), tuple(strings.values())
 
 
 def _how_to_get(competition: Competition) -> str:
@@ -76,11 +101,6 @@ def _read_table(path: Path, columns: list[str], then: str) -> pd.DataFrame:
     table = read_csv(path)
     for column in columns:
         if column not in table.columns:
-            then = f"it has {', '.join(table.columns)}; correct `columns` in the competition's YAML"
-            raise DataError(f"{path} has no column {column!r}", then)
-    ids = table[columns[0]]
-    if (repeated := ids[ids.duplicated()]).size:
-        raise DataError(f"{path}: id {repeated.iloc[0]} appears twice", "remove one of its rows")
-    if (ids.str.strip() == "").any():
-        raise DataError(f"{path}: row {int((ids.str.strip() == '').argmax()) + 2} has no id", "give it one, or remove it")
+            has = shorten(", ".join(table.columns))
+            raise DataError(f"{path} has no column {shorten(column)!r}", f"it has {has}; correct `columns` in the competition's YAML")
     return table

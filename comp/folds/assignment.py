@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from comp.base.errors import FoldError
 from comp.competition.competition import FoldPlan
-from comp.folds.fold_map import HOLDOUT, FoldMap, check_unique
+from comp.folds.fold_map import FEWEST_FOLDS, HOLDOUT, FoldMap, check_unique
 from comp.folds.stratified_split import stratified_split
 
 
@@ -58,7 +58,8 @@ def assign_folds(
     rest = bins != HOLDOUT
     unit = np.unique(_with_split_groups(unit[rest], component[rest], plan.split_groups, rng), return_inverse=True)[1]
     if (available := unit.max(initial=-1) + 1) < plan.count:
-        then = f"ask for at most {max(available, 2)} folds{', or for a smaller hold-out' if plan.holdout else ', or for smaller groups'}"
+        fewer = f"ask for at most {available} folds, or for" if available >= FEWEST_FOLDS else "ask for"
+        then = f"{fewer} {'a smaller hold-out' if plan.holdout else 'smaller groups'}"
         raise FoldError(f"{available} groups cannot fill {plan.count} folds", then)
     bins[rest] = stratified_split(_unit_sums(counted[rest], unit), np.full(plan.count, 1 / plan.count), rng)[unit]
 

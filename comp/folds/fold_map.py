@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comp.base.errors import FoldError
+from comp.base.errors import DataError, FoldError
 from comp.base.files import atomic_write, hash_of
+from comp.competition.csv_file import read_csv
+from comp.competition.ids import shorten
 
 HOLDOUT = -1
+FEWEST_FOLDS = 3  # nested cross-validation: one to score on, one to choose on, one to fit on
 MOST_FOLDS = 100
 
 
@@ -100,24 +103,32 @@ class FoldMap:
         """Read a CSV with columns id, fold and group.
 
         Raises:
-            FoldError: the file or a column is missing, it is no CSV, or its content is not a fold map.
+            FoldError: the file or a column is missing, it is no CSV, or its content is no fold map, e.g. cut off.
         """
         again = "run `make folds`, or correct it"
+        if not path.exists():
+            raise FoldError(f"there is no {path}", "run `make folds`")
         try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except FileNotFoundError:
-            raise FoldError(f"there is no {path}", "run `make folds`") from None
-        except (OSError, ValueError) as error:  # pandas' own errors and UnicodeDecodeError are ValueErrors
-            raise FoldError(f"{path} is not a CSV table ({str(error).strip()})", again) from None
+            table = read_csv(path)
+        except DataError as error:
+            raise FoldError(f"{path} is not a CSV table ({error.what.removeprefix(str(path)).strip(': ')})", again) from None
         if missing := [column for column in ("id", "fold", "group") if column not in table.columns]:
             raise FoldError(f"{path} has no column {missing[0]!r}", again)
         fold = pd.to_numeric(table["fold"], errors="coerce")
         if len(bad := table[~fold.isin(range(HOLDOUT, MOST_FOLDS))]):
-            raise FoldError(f"{path}: fold {bad['fold'].iloc[0]!r} of id {bad['id'].iloc[0]} is not a fold", again)
+            raise FoldError(f"{path}: fold {shorten(bad['fold'].iloc[0])!r} of id {shorten(bad['id'].iloc[0])} is not a fold", again)
+        if len(bad := table[table["group"] == ""]):
+            raise FoldError(f"{path}: id {bad['id'].iloc[0]} has no group", "give it one, its own id if it is alone; or run `make folds`")
         try:
             return cls(tuple(table["id"]), fold.to_numpy(np.int8), tuple(table["group"]))
         except FoldError as error:
             raise FoldError(f"{path}: {error.what}", again) from None
+
+
+def check_enough_folds(count: int, source: str, then: str) -> None:
+    """Raise FoldError if nested cross-validation cannot score a stack on so few folds. `source` says whose they are."""
+    if count < FEWEST_FOLDS:
+        raise FoldError(f"{source} has {count} folds, and nested cross-validation needs {FEWEST_FOLDS}", then)
 
 
 def check_unique(ids: Sequence[str]) -> None:

@@ -1,25 +1,42 @@
 """The image cache: all images of a table at one size, uint8, memory-mapped.
 
-A cache is a folder with three files: `images.u8` (N, size, size, C), rows in the order of the table; `index.json` (size, channels, ids);
-`rows.bin`, one record a row. A row is filled if its record has a stamp. `comp.images.cache_writer` writes the stamp when the pixels are on
-the disk.
+A cache is a folder with three files: `images.u8` (N, size, size, C), rows in the order of the table; `index.json` (size, channels, ids,
+levels); `rows.bin`, one record a row. A row is filled if its record has a stamp. `comp.images.cache_writer` writes the stamp when the
+pixels are on the disk. A folder with other content, or files of other lengths, is no cache.
 """
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from xxhash import xxh3_64_intdigest
 
 from comp.base.errors import DataError
+from comp.base.files import hash_of, read_text
+from comp.base.processes import cores
 
-RECORD = np.dtype([("stamp", "<u8"), ("black", "<u8"), ("height", "<u4"), ("width", "<u4"), ("unused", "<u8")])
-# stamp: changes with the files of the row; 0 means not filled. black: a bit for each black channel. height, width: of the files.
-# A record has 32 bytes, so none lies across two pages, and the kernel writes it whole or not at all.
+VERSION = 2
+RECORD = np.dtype(
+    [
+        ("stamp", "<u8"),  # changes with the files of the row; 0 means not filled
+        ("checksum", "<u8"),  # of the pixels
+        ("black", "<u8"),  # a bit for each black channel
+        ("height", "<u4"),  # of the files
+        ("width", "<u4"),
+        ("peak", "<u4"),  # the largest stored value of files with more than 8 bits, else 0
+        ("from_grey", "<u4"),  # 1: a grey file was taken for red, green and blue
+        ("unused", "V24"),
+    ]
+)  # a record has 64 bytes, so none lies across two pages, and the kernel writes it whole or not at all
+ROWS_AT_ONCE = 64  # whose checksums a thread computes
 HOW_TO_FILL = "fill it with: make data COMP=..."
+USED_BITS = (10, 12, 14)  # of cameras whose values are stored in 16 bits
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,7 @@ class Cache:
 
     Attributes:
         images: (N, size, size, C) uint8, read-only, memory-mapped; row i is `ids[i]`.
+        levels: the stored values of black and white, if the competition's YAML gives them.
     """
 
     folder: Path
@@ -35,6 +53,7 @@ class Cache:
     ids: tuple[str, ...]
     channels: tuple[str, ...]
     records: NDArray[np.void]
+    levels: tuple[float, float] | None = None
 
     @property
     def size(self) -> int:
@@ -53,14 +72,45 @@ class Cache:
             raise DataError(f"{self.folder} has no image of {ids[int(lost.argmax())]}", HOW_TO_FILL)
         return rows
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits. They change with any pixel, id or channel, the size and the order of channels, not with that of rows."""
+        rows = sorted(zip(self.ids, self.records["checksum"].tolist(), strict=True))
+        return hash_of([self.size, self.channels, rows])
+
+    def damaged_rows(self) -> NDArray[np.int64]:
+        """The filled rows whose pixels are not those that were written, by their checksums."""
+        filled = np.flatnonzero(self.records["stamp"])
+        blocks = [filled[start : start + ROWS_AT_ONCE] for start in range(0, len(filled), ROWS_AT_ONCE)]
+        with ThreadPoolExecutor(cores()) as pool:
+            found = [each for block in pool.map(self._checksums, blocks) for each in block]
+        return filled[np.array(found, np.uint64) != self.records["checksum"][filled]]
+
+    def _checksums(self, rows: NDArray[np.int64]) -> list[int]:
+        return [checksum(self.images[row]) for row in rows]
+
+    def used_bits(self) -> int | None:
+        """How many bits the stored values use, if files of 16 bits use fewer and the competition's YAML does not say so; else None."""
+        peak = int(self.records["peak"].max(initial=0))
+        if self.levels or peak < 256:
+            return None
+        return next((bits for bits in USED_BITS if peak < 2**bits), None)
+
     def remarks(self) -> list[tuple[str, str]]:
         """(id, remark) of images with unusual files, which are in the cache all the same."""
-        black, height, width = (self.records[name] for name in ("black", "height", "width"))
+        black, height, width, grey = (self.records[name] for name in ("black", "height", "width", "from_grey"))
         found = []
-        for row in np.flatnonzero((black != 0) | (height != width) | ((height > 0) & (height < self.size))):
+        if bits := self.used_bits():
+            peak = int(self.records["peak"].max())
+            found.append(
+                ("all", f"no stored value is above {peak:,} of 65,535; if they have {bits} bits, say so: images: {{bits: {bits}}}")
+            )
+        for row in np.flatnonzero((black != 0) | (grey != 0) | (height != width) | ((height > 0) & (height < self.size))):
             if black[row]:
                 names = [name for bit, name in enumerate(self.channels) if int(black[row]) >> bit & 1]
                 found.append((self.ids[row], f"all black: {', '.join(names)}"))
+            if grey[row]:
+                found.append((self.ids[row], "grey, taken for red, green and blue"))
             if height[row] != width[row]:
                 found.append((self.ids[row], f"{width[row]} x {height[row]} px, squeezed into a square"))
             elif height[row] < self.size:
@@ -77,16 +127,25 @@ def open_cache(folder: Path) -> Cache:
     index = read_index(folder)
     if index is None:
         raise DataError(f"there is no image cache {folder}", HOW_TO_FILL)
-    ids, channels = tuple(index["ids"]), tuple(index["channels"])
+    ids, channels, levels = tuple(index["ids"]), tuple(index["channels"]), index["levels"]
     shape = (len(ids), index["size"], index["size"], len(channels))
     images = np.memmap(folder / "images.u8", np.uint8, "r", shape=shape)
-    return Cache(folder, images, ids, channels, np.fromfile(folder / "rows.bin", RECORD, len(ids)))
+    records = np.fromfile(folder / "rows.bin", RECORD, len(ids))
+    return Cache(folder, images, ids, channels, records, tuple(levels) if levels else None)
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of the cache in `folder`; None if there is no cache. The index is written last."""
+    """The index of the cache in `folder`; None if there is no cache, or it is damaged. The index is written last."""
     try:
-        index: dict[str, Any] = json.loads((folder / "index.json").read_text())
-    except (OSError, ValueError):
+        index: dict[str, Any] = json.loads(read_text(folder / "index.json"))
+        pixels = index["size"] ** 2 * len(index["channels"]) * len(index["ids"])
+        lengths = [(folder / name).stat().st_size * (folder / name).is_file() for name in ("images.u8", "rows.bin")]
+        whole = index["version"] == VERSION and lengths == [pixels, RECORD.itemsize * len(index["ids"])] and "levels" in index
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return index
+    return index if whole and pixels else None
+
+
+def checksum(pixels: NDArray[np.uint8]) -> int:
+    """64 bits that change with any pixel; not against malice."""
+    return xxh3_64_intdigest(np.ascontiguousarray(pixels).data)

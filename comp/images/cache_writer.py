@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
@@ -26,9 +27,10 @@ from comp.base.errors import DataError
 from comp.base.files import write_json, write_text
 from comp.base.locks import lock
 from comp.base.processes import cores
-from comp.base.progress import LogBar
-from comp.images.cache import RECORD, Cache, open_cache, read_index
-from comp.images.read import read_channels, resize
+from comp.base.progress import LogBar, say
+from comp.images.cache import RECORD, VERSION, Cache, checksum, open_cache, read_index
+from comp.images.formats.stored import WHOLE_ONE, Levels
+from comp.images.read import read_image, resize
 
 Files = Mapping[str, Sequence[Path]]
 Problems = list[tuple[str, str]]  # id, problem
@@ -37,35 +39,68 @@ AHEAD = 256  # images queued for each core, so that it has work while the disk i
 NAMED = 3  # problems in a message; the CSV has all of them
 
 
-def fill_cache(folder: Path, files: Files, size: int, channels: Sequence[str], then: str, announce: Callable[[int], None]) -> Cache:
+@dataclass(frozen=True)
+class CacheContent:
+    """What a cache is to hold.
+
+    Attributes:
+        files: the files of each id, in the order of the table.
+        levels: the stored values of black and white, as in `comp.images.read.read_image`.
+        may_be_black: take images whose every pixel is 0; else they count as damaged.
+    """
+
+    files: Files
+    size: int
+    channels: Sequence[str]
+    levels: Levels | None = None
+    may_be_black: bool = False
+
+    @property
+    def index(self) -> dict[str, Any]:
+        levels = list(self.levels) if self.levels else None
+        return {"version": VERSION, "size": self.size, "channels": list(self.channels), "ids": list(self.files), "levels": levels}
+
+    def stamps(self) -> NDArray[np.uint64]:
+        """A number above 0 for each id, which changes with its files."""
+        stamps = np.zeros(len(self.files), np.uint64)
+        for row, (image_id, paths) in enumerate(self.files.items()):
+            known: list[Any] = [image_id, self.size, len(self.channels), self.levels]
+            for path in paths:
+                status = path.stat()
+                known += [path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            stamps[row] = int.from_bytes(blake2b(repr(known).encode(), digest_size=8).digest()) | 1
+        return stamps
+
+
+def fill_cache(folder: Path, content: CacheContent, then: str, announce: Callable[[int], None], verify: bool = False) -> Cache:
     """Fill the missing rows of the cache in `folder`, and open it. Waits if another process is filling it.
 
     Args:
-        files: the files of each id, in the order of the table.
-        then: what to type after replacing damaged files.
+        then: what to do about damaged files.
         announce: called with the number of rows to read before they are read; not called if there are none.
+        verify: check the pixels of all rows too; damaged rows are read again.
 
     Raises:
         DataError: files are missing or unreadable. The message names the first ones, a CSV next to the folder lists all.
     """
-    report = folder.with_name(f"{folder.name}-unreadable.csv")
+    files, report = content.files, folder.with_name(f"{folder.name}-unreadable.csv")
     try:
-        stamps = _stamps(files, size, len(channels))
-    except FileNotFoundError:
+        stamps = content.stamps()
+    except OSError:
         check_no_problems(missing_files(files), len(files), report, then)
         raise
-    index = {"version": 1, "size": size, "channels": list(channels), "ids": list(files)}
-    if not _is_filled(folder, index, stamps):
+    if not _is_filled(folder, content, stamps) or (verify and len(open_cache(folder).damaged_rows())):
         unreadable: Problems = []
         with lock(folder.with_name(f"{folder.name}.lock"), f"filling {folder}"):
             try:
-                if not _is_filled(folder, index, stamps):  # another process may have filled it meanwhile
-                    _begin(folder, index)
-                    unreadable = _fill(folder, files, stamps, announce)
+                if verify and read_index(folder) == content.index:
+                    _forget_damaged_rows(folder)
+                if not _is_filled(folder, content, stamps):  # another process may have filled it meanwhile
+                    _begin(folder, content.index)
+                    unreadable = _fill(folder, content, stamps, announce)
             except OSError as error:
-                raise DataError(
-                    f"{folder} cannot be written ({error.strerror})", f"free space or correct permissions, then: {then}"
-                ) from None
+                what = f"{folder} cannot be written ({error.strerror})"
+                raise DataError(what, "free space or correct permissions, then type the command again") from None
             shutil.rmtree(_previous(folder), ignore_errors=True)
         check_no_problems(unreadable, len(files), report, then)
     report.unlink(missing_ok=True)
@@ -78,7 +113,7 @@ def missing_files(files: Files) -> Problems:
 
 
 def check_no_problems(problems: Problems, total: int, report: Path, then: str) -> None:
-    """If there are problems, write all of them to `report` and raise DataError with the first ones."""
+    """If there are problems, write all of them to `report` and raise DataError with the first ones. `then` is what to do about them."""
     if not problems:
         return
     text = io.StringIO()
@@ -89,24 +124,12 @@ def check_no_problems(problems: Problems, total: int, report: Path, then: str) -
     more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
     raise DataError(
         f"{images} of {total} images cannot be used: {first}{more} (all in {report})",
-        f"replace them by undamaged files or remove their rows from the table, then: {then}",
+        then,
     )
 
 
-def _stamps(files: Files, size: int, channels: int) -> NDArray[np.uint64]:
-    """A number above 0 for each id, which changes with its files."""
-    stamps = np.zeros(len(files), np.uint64)
-    for row, (image_id, paths) in enumerate(files.items()):
-        known: list[str | int] = [image_id, size, channels]
-        for path in paths:
-            status = path.stat()
-            known += [path.name, status.st_size, status.st_mtime_ns]
-        stamps[row] = int.from_bytes(blake2b(repr(known).encode(), digest_size=8).digest()) | 1
-    return stamps
-
-
-def _is_filled(folder: Path, index: dict[str, Any], stamps: NDArray[np.uint64]) -> bool:
-    return read_index(folder) == index and np.array_equal(open_cache(folder).records["stamp"], stamps)
+def _is_filled(folder: Path, content: CacheContent, stamps: NDArray[np.uint64]) -> bool:
+    return read_index(folder) == content.index and np.array_equal(open_cache(folder).records["stamp"], stamps)
 
 
 def _previous(folder: Path) -> Path:
@@ -121,6 +144,8 @@ def _begin(folder: Path, index: dict[str, Any]) -> None:
     if found is not None:
         shutil.rmtree(_previous(folder), ignore_errors=True)
         folder.rename(_previous(folder))
+    if folder.is_file():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "rows.bin").write_bytes(bytes(RECORD.itemsize * len(index["ids"])))
@@ -139,9 +164,19 @@ def _allocate(path: Path, length: int) -> None:
             file.truncate(length)
 
 
-def _fill(folder: Path, files: Files, stamps: NDArray[np.uint64], announce: Callable[[int], None]) -> Problems:
-    """Fill the rows with another stamp; returns what could not be read."""
+def _forget_damaged_rows(folder: Path) -> None:
+    """Remove the stamps of rows whose pixels are damaged, and say how many there are."""
     cache = open_cache(folder)
+    if len(damaged := cache.damaged_rows()):
+        first = ", ".join(cache.ids[row] for row in damaged[:NAMED])
+        say(f"{folder}: {len(damaged)} images are damaged ({first}{', ...' if len(damaged) > NAMED else ''}) and are read again")
+        with _Rows(folder, cache.images[0].nbytes) as rows:
+            rows.stamp([(int(row), np.zeros((), RECORD)) for row in damaged])
+
+
+def _fill(folder: Path, content: CacheContent, stamps: NDArray[np.uint64], announce: Callable[[int], None]) -> Problems:
+    """Fill the rows with another stamp; returns what could not be read."""
+    cache, files = open_cache(folder), content.files
     row_bytes = cache.images[0].nbytes
     known = _known_rows(_previous(folder))
     todo = [(row, image_id) for row, image_id in enumerate(files) if cache.records["stamp"][row] != stamps[row]]
@@ -152,7 +187,7 @@ def _fill(folder: Path, files: Files, stamps: NDArray[np.uint64], announce: Call
 
         def read(row: int, image_id: str) -> tuple[int, NDArray[np.void]]:
             stamp = stamps[row]
-            pixels, record = known.get(int(stamp)) or _read(files[image_id], cache, stamp)
+            pixels, record = known.get(int(stamp)) or _read(files[image_id], content, stamp)
             rows.write(row, pixels)
             return row, record
 
@@ -166,17 +201,19 @@ def _fill(folder: Path, files: Files, stamps: NDArray[np.uint64], announce: Call
     return unreadable
 
 
-def _read(files: Sequence[Path], cache: Cache, stamp: np.uint64) -> tuple[NDArray[np.uint8], NDArray[np.void]]:
+def _read(files: Sequence[Path], content: CacheContent, stamp: np.uint64) -> tuple[NDArray[np.uint8], NDArray[np.void]]:
     """Pixels (size, size, C) and the record of one image."""
-    channels = read_channels(files, len(cache.channels))
-    small = [resize(channel, cache.size) for channel in channels]
+    image = read_image(files, len(content.channels), content.levels)
+    small = [resize(channel, content.size) for channel in image.channels]
     pixels = np.asarray(cv2.merge(small), np.uint8)
     # a channel that is not black at the small size is not black at the full size, and the small one is faster to check
-    black = sum(
-        (not cv2.countNonZero(resized) and not cv2.countNonZero(channel)) << bit
-        for bit, (channel, resized) in enumerate(zip(channels, small, strict=True))
-    )
-    return pixels, np.array((stamp, black, *channels[0].shape, 0), RECORD)
+    black = [not cv2.countNonZero(resized) and not cv2.countNonZero(full) for full, resized in zip(image.channels, small, strict=True)]
+    if all(black) and not content.may_be_black:
+        others = f" (and its {len(files) - 1} other channels)" if len(files) > 1 else ""
+        raise DataError(f"{files[0]}{others} is all black, every pixel is 0", WHOLE_ONE)
+    bits = sum(is_black << channel for channel, is_black in enumerate(black))
+    height, width = image.channels[0].shape
+    return pixels, np.array((stamp, checksum(pixels), bits, height, width, image.peak, image.from_grey, b""), RECORD)
 
 
 def _known_rows(folder: Path) -> dict[int, tuple[NDArray[np.uint8], NDArray[np.void]]]:
@@ -184,7 +221,9 @@ def _known_rows(folder: Path) -> dict[int, tuple[NDArray[np.uint8], NDArray[np.v
     if read_index(folder) is None:
         return {}
     cache = open_cache(folder)
-    return {int(record["stamp"]): (cache.images[row], record) for row, record in enumerate(cache.records) if record["stamp"]}
+    damaged = set(cache.damaged_rows().tolist())
+    filled = [row for row in np.flatnonzero(cache.records["stamp"]).tolist() if row not in damaged]
+    return {int(cache.records["stamp"][row]): (cache.images[row], cache.records[row]) for row in filled}
 
 
 def _ahead(pool: ThreadPoolExecutor, read: Any, todo: list[tuple[int, str]]) -> Iterator[tuple[str, Future[Any]]]:

@@ -6,7 +6,9 @@ steps use one grey image, the sum of the standardised channels. Rotated and mirr
 microscopes do not rotate.
 """
 
-from collections.abc import Iterator, Sequence
+import csv
+import io
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from comp.base.errors import DataError
+from comp.base.files import read_text
 from comp.base.progress import track
 
 HASH_SIDE = 32  # pixels of the image that is hashed
@@ -73,27 +76,36 @@ def components(ids: Sequence[str], pairs: pd.DataFrame) -> list[str]:
         DataError: `pairs` names an id that is not in `ids`.
     """
     place = {name: row for row, name in enumerate(ids)}
-    for name in (*pairs["id_a"], *pairs["id_b"]):
-        if name not in place:
-            raise DataError(f"id {name} of the list of near-duplicates is not in the table", "delete the list and run `make folds`")
+    check_known(pairs, place)
     links = [place[name] for name in pairs["id_a"]], [place[name] for name in pairs["id_b"]]
     number = connected_components(coo_array((np.ones(len(pairs), bool), links), shape=(len(ids), len(ids))), directed=False)[1]
     return pd.Series(list(ids), dtype=object).groupby(number).transform("min").tolist()
+
+
+def check_known(pairs: pd.DataFrame, ids: Container[str]) -> None:
+    """Raise DataError if `pairs` names an id that is not in `ids`."""
+    for name in (*pairs["id_a"], *pairs["id_b"]):
+        if name not in ids:
+            raise DataError(f"id {name[:40]} of the list of near-duplicates is not in the table", "delete the list and run `make folds`")
 
 
 def read_pairs(path: Path, again: str) -> pd.DataFrame:
     """A list of near-duplicates: a CSV with the columns id_a and id_b. `again` is what to type if it is damaged.
 
     Raises:
-        DataError: it cannot be read, or a column is missing.
+        DataError: it is no regular file, cannot be read, is cut off, or a column is missing.
     """
     try:
-        pairs = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise DataError(f"{path} cannot be read as CSV ({' '.join(str(error).split())[:120]})", again) from None
-    if missing := {"id_a", "id_b"} - set(pairs.columns):
+        header, *rows = [row for row in csv.reader(io.StringIO(read_text(path).removeprefix("\ufeff")), strict=True) if row] or [[]]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})", again) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV ({error})", again) from None
+    if missing := {"id_a", "id_b"} - set(header):
         raise DataError(f"{path} has no column {min(missing)!r}", again)
-    return pairs
+    if any(len(row) != len(header) or "\0" in "".join(row) for row in rows):
+        raise DataError(f"{path} is damaged or cut off", again)
+    return pd.DataFrame(rows, columns=header, dtype=object)
 
 
 def aligned_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

@@ -1,8 +1,10 @@
-"""Reading image files: PNG, TIFF or JPEG, 8 or 16 bit, one file for each channel or one for all. Damaged files raise an error."""
+"""Reading image files of any format of `comp.images.formats` as 8 bits: one file for each channel, or one for all."""
 
-import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -10,61 +12,98 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
+from comp.base.files import regular
+from comp.images.formats import bmp, jpeg, png, tiff, webp
+from comp.images.formats.stored import WHOLE_ONE, Levels, NotRead, StoredChannel, StoredFile
 
 Channel = NDArray[np.uint8]
-StoredChannel = NDArray[Any]  # uint8 or uint16
-EXTENSIONS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-MENDING = "put a whole one in its place, or remove its row from the table"
-_PNG = b"\x89PNG\r\n\x1a\n"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_JPEG = b"\xff\xd8\xff"
+EXTENSIONS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
+LIKE = 2.0  # grey values by which equal channels of a lossy file differ on average, at most
+LIT = 0.05  # a channel with a smaller share of the light of the brightest one is dark, in a lossy file
+_FORMATS: tuple[ModuleType, ...] = (png, tiff, jpeg, bmp, webp)
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged file raises one DataError, without further lines of libtiff
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged file raises one DataError, without further lines
 
 
-def read_image(files: Sequence[Path], channels: int) -> NDArray[np.uint8]:
-    """One image as (H, W, C) uint8; 16 bits are scaled to 8.
+@dataclass(frozen=True)
+class Image:
+    """The channels of one image.
+
+    Attributes:
+        channels: (H, W) uint8 each.
+        peak: the largest stored value of files that hold more than 8 bits, else 0.
+        from_grey: a grey file was taken for red, green and blue.
+    """
+
+    channels: list[Channel]
+    peak: int = 0
+    from_grey: bool = False
+
+    @property
+    def is_black(self) -> bool:
+        return not any(cv2.countNonZero(channel) for channel in self.channels)
+
+
+def read_image(files: Sequence[Path], channels: int, levels: Levels | None = None) -> Image:
+    """One image as 8 bits.
 
     Args:
         files: one file for each channel in their order, or one file with all of them.
-        channels: C.
+        channels: how many.
+        levels: the stored values of black and of white, for floats, and for files that have more bits than they use. Integers above white
+            are an error, floats outside are clipped. None: the range of the file's own bits.
 
     Raises:
-        DataError: a file is missing, cut off, no image, or of another size than the others; or every pixel is 0.
+        DataError: a file is missing, cut off, no image, in a form that is not read, or of another size than the others.
     """
-    return np.dstack(read_channels(files, channels))
-
-
-def read_channels(files: Sequence[Path], channels: int) -> list[Channel]:
-    """The channels of one image, each (H, W) uint8. Arguments and errors as in `read_image`."""
     each = 1 if len(files) == channels else channels
-    found = [to_8_bits(channel) for path in files for channel in _expect(path, read_file(path), each)]
+    found: list[Channel] = []
+    peak, from_grey = 0, False
+    for path in files:
+        stored = read_stored(path)
+        taken = _expect(path, stored, each)
+        from_grey |= len(stored.channels) < each
+        if stored.channels[0].dtype == np.uint16:
+            peak = max(peak, *(int(channel.max()) for channel in taken))
+        found += [_to_8_bits(path, channel, stored, levels) for channel in taken]
     for number, channel in enumerate(found):
         if channel.shape != found[0].shape:
-            raise DataError(f"{files[number // each]} is {_size(channel)} but {files[0]} is {_size(found[0])}", MENDING)
-    if not any(cv2.countNonZero(channel) for channel in found):
-        others = f" (and its {len(files) - 1} other channels)" if len(files) > 1 else ""
-        raise DataError(f"{files[0]}{others} is all black, every pixel is 0", MENDING)
-    return found
+            raise DataError(f"{files[number // each]} is {_size(channel)} but {files[0]} is {_size(found[0])}", WHOLE_ONE)
+    return Image(found, peak, from_grey)
 
 
 def read_file(path: Path) -> list[StoredChannel]:
-    """The channels of one file as stored, each (H, W): red, green, blue and alpha; pages of a TIFF in order.
+    """The channels of one file as stored, each (H, W). Errors as in `read_stored`."""
+    return read_stored(path).channels
+
+
+def read_stored(path: Path) -> StoredFile:
+    """One file as stored: every sample of it, whatever the format.
 
     Raises:
-        DataError: the file is missing, empty, cut off, damaged, or no 8- or 16-bit PNG, TIFF or JPEG.
+        DataError: the file is missing, empty, cut off, damaged, no image, or in a form that is not read.
     """
-    channels = [channel for page in _decode(_read(path)) for channel in _split(page)]
-    if not channels:
-        raise DataError(f"{path} is cut off or damaged", MENDING)
-    if channels[0].dtype not in (np.uint8, np.uint16):
-        raise DataError(f"{path} holds {channels[0].dtype} values, not 8 or 16 bits", "convert it to 16-bit TIFF")
-    return channels
+    data = _read(path)
+    for form in _FORMATS:
+        if data.startswith(form.SIGNATURES):
+            try:
+                stored: StoredFile = form.decode(data)
+                return stored
+            except NotRead as error:
+                raise DataError(f"{path} {error.what}", error.then) from None
+    raise DataError(f"{path} is no PNG, TIFF, JPEG, BMP or WebP", WHOLE_ONE)
 
 
-def to_8_bits(channel: StoredChannel) -> Channel:
-    """Scale 0..65535 to 0..255, rounded; leave 8 bits as they are."""
-    return np.asarray(channel if channel.dtype == np.uint8 else cv2.convertScaleAbs(channel, alpha=255 / 65535), np.uint8)
+def to_8_bits(channel: StoredChannel, levels: Levels) -> Channel:
+    """Scale black..white to 0..255, rounded; values outside become 0 or 255."""
+    black, white = levels
+    if channel.dtype == np.uint8 and (black, white) == (0, 255):
+        return channel
+    if channel.dtype == np.uint16 and (black, white) == (0, 65535):
+        return np.asarray(cv2.convertScaleAbs(channel, alpha=255 / 65535), np.uint8)
+    if channel.dtype.kind == "u" and channel.dtype.itemsize <= 2:
+        return _table(8 * channel.dtype.itemsize, black, white)[channel]
+    return _scaled(channel, black, white)
 
 
 def resize(channel: Channel, size: int) -> Channel:
@@ -77,74 +116,80 @@ def resize(channel: Channel, size: int) -> Channel:
 
 def distinct(channels: list[StoredChannel]) -> list[StoredChannel]:
     """Drop alpha if it is opaque. Keep one channel if red, green and blue are equal."""
-    if len(channels) == 4 and (channels[3] == np.iinfo(channels[3].dtype).max).all():
-        channels = channels[:3]
+    if len(channels) in (2, 4) and (channels[-1] == np.iinfo(channels[-1].dtype).max).all():
+        channels = channels[:-1]
     if len(channels) == 3 and all(np.array_equal(channels[0], channel) for channel in channels[1:]):
         channels = channels[:1]
     return channels
 
 
-def _expect(path: Path, channels: list[StoredChannel], count: int) -> list[StoredChannel]:
-    found = channels if len(channels) == count else distinct(channels)
-    if len(found) != count:
-        raise DataError(f"{path} has {len(found)} channels, not {count}", "correct `images` in the competition's YAML, or convert the file")
-    return found
+@cache
+def _table(bits: int, black: float, white: float) -> Channel:
+    """What every stored value of so many bits becomes."""
+    return _scaled(np.arange(2**bits), black, white)
+
+
+def _scaled(values: NDArray[Any], black: float, white: float) -> Channel:
+    return np.rint((np.clip(values.astype(np.float64), black, white) - black) * (255 / (white - black))).astype(np.uint8)
+
+
+def _to_8_bits(path: Path, channel: StoredChannel, stored: StoredFile, declared: Levels | None) -> Channel:
+    """A channel of a file at 8 bits. Declared levels are for files that can hold more than these."""
+    levels = stored.levels
+    if declared and (levels is None or channel.dtype.kind == "f" or levels[1] > declared[1]):
+        levels = declared
+    if levels is None:
+        what = f"{path} holds {channel.dtype} values, and nothing says which of them are black and white"
+        raise DataError(what, "say so in the competition's YAML, `images: {range: [0, 1]}`, or convert it to 16-bit TIFF")
+    if channel.dtype.kind == "f" and not np.isfinite(channel).all():
+        raise DataError(f"{path} holds values that are not finite", WHOLE_ONE)
+    if channel.dtype == np.uint16 and levels[1] < 65535 and (largest := int(channel.max())) > levels[1]:
+        raise DataError(f"{path} holds the value {largest:,}, which is above {levels[1]:,}", "correct `bits` in the competition's YAML")
+    scaled = to_8_bits(channel, levels)
+    return 255 - scaled if stored.inverted else scaled
+
+
+def _expect(path: Path, stored: StoredFile, count: int) -> list[StoredChannel]:
+    """`count` channels of a file: its own, without opaque alpha; one stain of a colour file; or grey as red, green and blue."""
+    channels = stored.channels
+    if len(channels) == count:
+        return channels
+    if stored.alpha and len(channels) in (2, 4) and stored.levels and (channels[-1] == stored.levels[1]).all():
+        channels = channels[:-1]
+    if count == 1 and len(channels) == 3:
+        channels = _stain(channels, stored.lossy)
+    if count == 3 and len(channels) == 1:
+        return channels * 3
+    if len(channels) != count:
+        raise DataError(
+            f"{path} has {len(channels)} channels, not {count}", "correct `images` in the competition's YAML, or convert the file"
+        )
+    return channels
+
+
+def _stain(channels: list[StoredChannel], lossy: bool) -> list[StoredChannel]:
+    """One channel for red, green and blue, if those that are not dark are equal (yellow is red and green); else all of them."""
+    light = [float(channel.sum(dtype=np.float64)) for channel in channels]
+    lit = [channel for channel, amount in zip(channels, light, strict=True) if amount > (LIT * max(light) if lossy else 0)]
+    if not lit:
+        return channels[:1]
+    unlike = [np.abs(channel.astype(np.float64) - lit[0]).mean() for channel in lit]
+    if max(unlike) > (LIKE if lossy else 0):
+        return channels
+    return [lit[0] if len(lit) == 1 else np.rint(np.mean(lit, axis=0)).astype(lit[0].dtype)]
 
 
 def _read(path: Path) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:  # takes half the time of Path.read_bytes
+        with open(path, "rb", buffering=0, opener=regular) as file:  # takes half the time of Path.read_bytes
             data = file.read()
     except FileNotFoundError:
-        raise DataError(f"{path} is missing", MENDING) from None
+        raise DataError(f"{path} is missing", WHOLE_ONE) from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})", MENDING) from None
+        raise DataError(f"{path} cannot be read ({error.strerror})", WHOLE_ONE) from None
     if not data:
-        raise DataError(f"{path} is empty", MENDING)
-    if data.startswith(_PNG):
-        _check_png(path, data)
-    elif data.startswith(_JPEG):
-        if b"\xff\xd9" not in data[-64:]:  # some versions of OpenCV fill the missing pixels with grey
-            raise DataError(f"{path} is cut off after {len(data):,} bytes", MENDING)
-    elif not data.startswith(_TIFF):
-        raise DataError(f"{path} is no PNG, TIFF or JPEG", MENDING)
+        raise DataError(f"{path} is empty", WHOLE_ONE)
     return data
-
-
-def _check_png(path: Path, data: bytes) -> None:
-    """Check that every chunk up to IEND is complete and has its check sum, because some decoders ignore damage."""
-    view = memoryview(data)
-    start = len(_PNG)
-    while start + 12 <= len(data):
-        end = start + 12 + int.from_bytes(view[start : start + 4])
-        if end > len(data):
-            break
-        if zlib.crc32(view[start + 4 : end - 4]) != int.from_bytes(view[end - 4 : end]):
-            raise DataError(f"{path} is damaged near byte {start:,}", MENDING)
-        if view[start + 4 : start + 8] == b"IEND":
-            return
-        start = end
-    raise DataError(f"{path} is cut off after {len(data):,} bytes", MENDING)
-
-
-def _decode(data: bytes) -> list[NDArray[Any]]:
-    """Pages (H, W) or (H, W, channels); none if the data is damaged."""
-    encoded = np.frombuffer(data, np.uint8)
-    try:
-        if data.startswith(_TIFF):
-            return list(cv2.imdecodemulti(encoded, cv2.IMREAD_UNCHANGED)[1])
-        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return []
-    return [] if image is None else [image]
-
-
-def _split(page: NDArray[Any]) -> list[StoredChannel]:
-    """The channels of a page, red first, while OpenCV has blue first."""
-    if page.ndim == 2:
-        return [page]
-    channels = list(cv2.split(page))
-    return channels[2::-1] + channels[3:] if len(channels) in (3, 4) else channels
 
 
 def _size(channel: Channel) -> str:

@@ -6,7 +6,7 @@ score on new rows in 89 % of 150 simulated cases.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,21 @@ WIDTH = 1.96  # half the width of a 95 % interval, in standard errors of a norma
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its standard error and the 95 % interval centred on it."""
+    """A number with its standard error.
+
+    Attributes:
+        is_score: it lies in [0, 1], as a score does and a difference of scores does not.
+    """
 
     value: float
     error: float
+    is_score: bool = field(default=False, compare=False)
 
     @property
     def interval(self) -> tuple[float, float]:
-        return self.value - WIDTH * self.error, self.value + WIDTH * self.error
+        """The 95 % interval centred on the number; that of a score ends at 0 and 1."""
+        low, high = self.value - WIDTH * self.error, self.value + WIDTH * self.error
+        return (max(low, 0.0), min(high, 1.0)) if self.is_score else (low, high)
 
     def __format__(self, spec: str) -> str:
         """Both by the same format, the error without a sign: `f"{gain:+.2f}"` is "+0.03 +- 0.01"."""
@@ -42,7 +49,7 @@ class Scored:
 
     @property
     def estimate(self) -> Estimate:
-        return Estimate(self.value, float(self.resampled.std()))
+        return Estimate(self.value, float(self.resampled.std()), is_score=True)
 
     @classmethod
     def mean(cls, scores: Sequence["Scored"]) -> "Scored":

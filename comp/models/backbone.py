@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
+from comp.competition.ids import shorten
 from comp.models import allcnn as allcnn  # timm knows it once it is imported
 from comp.models.initial_weights import pretrained_options
 
@@ -37,13 +38,25 @@ class Classifier(nn.Module):
 
 
 def check_backbone(experiment: TorchExperiment) -> None:
-    """Raise ConfigError, with names near it, if timm has no such backbone."""
-    if not timm.is_model(experiment.backbone):
-        near = timm.list_models(f"*{experiment.backbone[:6]}*")[:5]
-        raise ConfigError(
-            f"configs/models/{experiment.model}.yaml: timm has no backbone {experiment.backbone!r}",
-            f"near it: {', '.join(near)}" if near else "list them with: python -c 'import timm; print(timm.list_models())'",
-        )
+    """Raise ConfigError if timm has no such backbone, with names near it, or no such weights of it, with the tags that it has."""
+    backbone, source = experiment.backbone, f"configs/models/{experiment.model}.yaml"
+    architecture, dot, tag = backbone.partition(".")
+    if not timm.is_model(architecture):
+        near = timm.list_models(f"*{architecture[:6].lower()}*")[:5]
+        what = f"{source}: timm has no backbone {shorten(backbone)!r}"
+        then = f"near it: {', '.join(near)}" if near else "list them with: python -c 'import timm; print(timm.list_models())'"
+        raise ConfigError(what, then)
+    if dot and not _has_tag(backbone):
+        tags = [name.partition(".")[2] for name in timm.list_pretrained(architecture)]
+        then = f"its tags are: {', '.join(tags)}" if tags else f"write {architecture}, which has no weights with a tag"
+        raise ConfigError(f"{source}: timm has no weights {shorten(tag)!r} of the backbone {architecture}", then)
+
+
+def _has_tag(backbone: str) -> bool:
+    try:
+        return timm.get_pretrained_cfg(backbone) is not None and not backbone.endswith(".")
+    except RuntimeError:
+        return False
 
 
 def check_size(experiment: TorchExperiment, channels: int) -> None:

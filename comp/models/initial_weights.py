@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from comp.base.files import hash_file
 from comp.models.weight_sources import given_file, reachable
 
 PACKAGE = "package:"
+UNREADABLE = (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, AttributeError, LookupError, TypeError, ValueError)
+NO_TENSORS = "it holds no tensors by name"
 PATTERNS = ("*.pth", "*.pt", "*.safetensors")
 
 
@@ -75,9 +79,37 @@ def _from_package(initial_weights: str, backbone: str) -> dict[str, torch.Tensor
 
 def _read(file: Path) -> dict[str, torch.Tensor]:
     try:
-        return load_state_dict(str(file), device="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ConfigError(f"initial_weights: {file} cannot be read ({str(error).splitlines()[0][:100]})", "download it again") from None
+        with warnings.catch_warnings(action="ignore"):  # torch warns of TorchScript, which is refused below
+            state = load_state_dict(str(file), device="cpu", weights_only=True)
+        if not isinstance(state, dict) or not any(isinstance(value, torch.Tensor) for value in state.values()):
+            raise ValueError(NO_TENSORS)
+    except UNREADABLE as error:
+        raise _unreadable(file, error) from None
+    return state
+
+
+def _unreadable(file: Path, error: Exception) -> ConfigError:
+    """What a file is that cannot be loaded as weights, and how to get one that can."""
+    alone = "torch.save(model.state_dict(), 'weights.pth')"
+    text = f"{error}\n{error.__cause__ or ''}"
+    if "TorchScript" in text:
+        return ConfigError(f"initial_weights: {file} is a TorchScript program, not weights", f"save its weights alone with: {alone}")
+    if "weights_only" in text and _is_pickle(file):
+        name = re.search(r"GLOBAL ([\w.]+)", text)
+        what = f"is a whole pickled model, or holds other Python objects{f' ({name[1]})' if name else ''}, which are never loaded"
+        return ConfigError(f"initial_weights: {file} {what}", f"save its weights alone, where it was made, with: {alone}")
+    reason = str(error).split("\n")[0][:100] or type(error).__name__
+    if "weights_only" in text:
+        reason = "it is no file of PyTorch weights"
+    if isinstance(error, AttributeError):  # timm takes what it loads for a dictionary
+        reason = NO_TENSORS
+    return ConfigError(f"initial_weights: {file} cannot be read ({reason})", f"download it again, or save it again with: {alone}")
+
+
+def _is_pickle(file: Path) -> bool:
+    """Whether a file is a pickle, alone or in the zip archive that torch writes."""
+    with file.open("rb") as opened:
+        return opened.read(1) in (b"P", b"\x80")
 
 
 def _in_cache(backbone: str) -> bool:

@@ -1,24 +1,31 @@
 """A table of features for stacks: what the neighbours of each image say. It records the folds, table and models it was made from."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
 from comp.base.errors import PredictionError
-from comp.base.files import atomic_write
 from comp.neighbours.held_out import trained_on
 from comp.neighbours.nearest import Nearest, nearest
 from comp.neighbours.votes import agreement, class_similarity
 from comp.predictions.embeddings import Embeddings
 from comp.predictions.model_files import provenance_of, what_is_missing
+from comp.predictions.sealed_table import read_sealed, write_sealed
 from comp.predictions.task import Task
 
 MADE_FROM = b"comp neighbours"  # key of the metadata
+
+
+class MadeFrom(BaseModel):
+    """Hashes of what a feature table was made from."""
+
+    folds: str
+    data: str
+    made_from: dict[str, str]
 
 
 def check_up_to_date(task: Task, path: Path) -> None:
@@ -29,18 +36,21 @@ def check_up_to_date(task: Task, path: Path) -> None:
     Raises:
         PredictionError: the folds or the train table differ, or a model was trained with other settings since.
     """
-    try:
-        metadata = pq.read_schema(path).metadata or {} if path.suffix == ".parquet" else {}
-    except (OSError, pa.ArrowException):
+    if path.suffix != ".parquet" or not path.exists():
         return  # reading the table reports the error
+    again = f"make it again: make neighbours COMP={task.competition.name}"
+    metadata = read_sealed(path, again).schema.metadata or {}
     if MADE_FROM not in metadata:
         return
-    made = json.loads(metadata[MADE_FROM])
-    again = f'make it again: make neighbours COMP={task.competition.name} MODELS="{" ".join(made["made_from"])}"'
-    for what, key, now in (("fold map", "folds", task.folds.fingerprint), ("train table", "data", task.data)):
-        if made[key] != now:
+    try:
+        made = MadeFrom.model_validate_json(metadata[MADE_FROM])
+    except ValidationError:
+        raise PredictionError(f"{path} does not say how it was made", again) from None
+    again = f'{again} MODELS="{" ".join(made.made_from)}"'
+    for what, then, now in (("fold map", made.folds, task.folds.fingerprint), ("train table", made.data, task.data)):
+        if then != now:
             raise PredictionError(f"{path} was made with another {what} than the present one", again)
-    for model, network in made["made_from"].items():
+    for model, network in made.made_from.items():
         if not what_is_missing(task, model) and provenance_of(task, model).network != network:
             raise PredictionError(f"{path} was made from {model}, which has been trained with other settings since", again)
 
@@ -75,11 +85,10 @@ def write_features(
         of_test.append(_features(Nearest(trained[tested.places], tested.similarity), task.labels, similarity))
     ids = [*task.folds.ids, *task.test_ids]
     all_values = np.concatenate([values, _mean_of_known(np.stack(of_test))]).astype(np.float32)
-    made_from = {model: provenance_of(task, model).network for model in models}
-    made = json.dumps({"folds": task.folds.fingerprint, "data": task.data, "made_from": made_from})
-    table = pa.table([ids, *all_values.T], names=["id", *names]).replace_schema_metadata({MADE_FROM: made})
-    with atomic_write(task.paths.features(models)) as file:
-        pq.write_table(table, file, compression="zstd")
+    networks_now = {model: provenance_of(task, model).network for model in models}
+    made = MadeFrom(folds=task.folds.fingerprint, data=task.data, made_from=networks_now)
+    table = pa.table([ids, *all_values.T], names=["id", *names]).replace_schema_metadata({MADE_FROM: made.model_dump_json()})
+    write_sealed(task.paths.features(models), table)
 
 
 def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from comp.base import registry
 from comp.base.errors import DataError
 from comp.base.files import atomic_write
+from comp.base.paths import file_of
 from comp.base.progress import say
+from comp.competition.image_cache import full_size
 from comp.folds.fold_map import HOLDOUT
 from comp.images.pictures import colours
-from comp.images.read import read_channels, resize
+from comp.images.read import resize
 from comp.neighbours.held_out import trained_on
 from comp.neighbours.nearest import nearest
 from comp.predictions.embeddings import Embeddings
@@ -52,7 +54,7 @@ def draw_neighbours(task: Task, networks: Sequence[Embeddings], image_id: str, c
         say(f"{task.folds.ids[row]:<40}{value:>10.4f}  {labels[row]}")
     titles = [_title(task, place.get(image_id), "this image" if image_id in place else "this test image")]
     titles += [_title(task, int(row), f"{value:.3f}") for row, value in zip(rows, similarity, strict=True)]
-    path = task.paths.neighbours() / f"{image_id}.png"
+    path = file_of(task.paths.neighbours(), image_id, ".png")
     with atomic_write(path) as file:
         _picture(_tiles(task, [image_id, *(task.folds.ids[row] for row in rows)]), titles).savefig(file, format="png", dpi=100)
     say(f"{path}: the same as a picture")
@@ -65,7 +67,7 @@ def _tiles(task: Task, ids: Sequence[str]) -> NDArray[np.uint8]:
     tiles = []
     for image_id in ids:
         split = "train" if image_id in task.folds.ids else "test"
-        channels = read_channels(task.competition.image_files(task.paths, split, image_id), len(images.channels))
+        channels = full_size(task.competition, task.paths, split, image_id)
         tiles.append(np.dstack([resize(channel, SIZE) for channel in channels]))
     recipe = registry.build("channels", {"name": "pick"}).of(images.channels, task.competition.name)
     return colours(recipe.read(np.stack(tiles), np.arange(len(tiles))))

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from comp.base.errors import DataError
-from comp.base.files import hash_file, hash_of, write_json, write_text
+from comp.base.files import hash_file, hash_of, read_text, write_json, write_text
 from comp.base.locks import lock
 from comp.base.processes import follow_parent, worker_pool
-from comp.base.progress import track
+from comp.base.progress import say, track
 from comp.practice.draw import Scene, draw_field
 from comp.practice.tables import PracticeSpec, draw_tables
 
@@ -31,7 +31,8 @@ def write(folder: Path, spec: PracticeSpec, workers: int) -> None:
 
     Files: {train,test}/<id>_<channel>.png, masks/<id>_{nuclei,cells}.png (uint16 instance numbers), train.csv,
     sample_submission.csv, antibodies.csv (train only) and hidden/labels.csv (Id, Target, Usage), which only scoring may read.
-    `complete.json` is written last. Images of another spec or of another version of the drawing code are replaced.
+    `complete.json` is written last. Images of another spec or of another version of the drawing code are replaced, and so are all
+    files if `complete.json` is damaged.
 
     Raises:
         DataError: the folder holds files that were not drawn here.
@@ -43,7 +44,7 @@ def write(folder: Path, spec: PracticeSpec, workers: int) -> None:
     with lock(folder.with_name(f".{folder.name}.lock"), "drawing the practice competition"):
         if _is_complete(folder, made_by, table):  # another process has drawn it meanwhile
             return
-        _prepare(folder, made_by)
+        _prepare(folder, made_by, table)
         rows = [row for row in table.to_dict("records") if not all(_whole(path) for path in _paths(folder, row))]
         for _ in track(_drawn(folder, rows, spec.size, workers), label="drawing practice images", total=len(rows), unit="image"):
             pass
@@ -65,15 +66,21 @@ def _is_complete(folder: Path, made_by: dict[Any, Any], table: pd.DataFrame) -> 
 
 
 def _reads(stamp: Path) -> str | None:
-    return str(json.loads(stamp.read_text())["hash"]) if stamp.is_file() else None
+    """The hash in a stamp; None if there is none, or it is damaged."""
+    try:
+        return str(json.loads(read_text(stamp))["hash"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
-def _prepare(folder: Path, made_by: dict[Any, Any]) -> None:
+def _prepare(folder: Path, made_by: dict[Any, Any], table: pd.DataFrame) -> None:
     """Keep only images of the same spec and code in `folder`, and mark it as started."""
     folder.mkdir(parents=True, exist_ok=True)
     stamps = [_reads(folder / STARTED), _reads(folder / COMPLETE)]
     if stamps == [None, None] and any(folder.iterdir()):
-        raise DataError(f"{folder} holds files that are not the practice competition's", "move them, or name another folder")
+        if not _is_ours(folder, table):
+            raise DataError(f"{folder} holds files that are not the practice competition's", "move them, or name another folder")
+        say(f"{folder / COMPLETE} is damaged or missing, so the practice competition is drawn again")
     if hash_of(made_by) not in stamps:
         for name in FOLDERS:
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -83,6 +90,15 @@ def _prepare(folder: Path, made_by: dict[Any, Any]) -> None:
     (folder / COMPLETE).unlink(missing_ok=True)
     for name in FOLDERS:
         (folder / name).mkdir(exist_ok=True)
+
+
+def _is_ours(folder: Path, table: pd.DataFrame) -> bool:
+    """Whether the folder holds images of this competition, and nothing but its files."""
+    images = {path for row in table.to_dict("records") for path in _paths(folder, row)}
+    tables = {*(folder / name for name in TABLES), folder / "hidden" / "labels.csv"}
+    stamps = {folder / STARTED, folder / COMPLETE}
+    found = {path for path in folder.rglob("*") if not path.is_dir() and path.suffix != ".part"} - stamps
+    return found <= images | tables and bool(found & images or not found)
 
 
 def _paths(folder: Path, row: dict[Any, Any]) -> list[Path]:
@@ -122,6 +138,7 @@ def _draw(job: tuple[Path, dict[Any, Any], int]) -> None:
     drawn = draw_field(scene(row), size)
     pictures = [*np.moveaxis(drawn.image, -1, 0), drawn.nuclei, drawn.cells]
     for path, picture in zip(_paths(folder, row), pictures, strict=True):
+        path.unlink(missing_ok=True)  # writing to a pipe would wait forever
         path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
 
 

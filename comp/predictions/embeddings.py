@@ -70,10 +70,14 @@ def read_embeddings(path: Path) -> Embeddings:
     """
     again = "make it again with its model's `make fold-K MODEL=...`"
     table, provenance = read_table(path, again)
-    if provenance.kind != "embeddings" or not table.schema.equals(columns_of(_names(len(table.columns) - 2))):
+    size = len(table.columns) - 2
+    if provenance.kind != "embeddings" or size < 1 or not table.schema.equals(columns_of(_names(size))):
         raise PredictionError(f"{path} is not an embedding file", again)
     vectors = np.column_stack([column.to_numpy() for column in table.columns[2:]])
-    return Embeddings(tuple(table["id"].to_pylist()), table["fold"].to_numpy(), vectors, provenance)
+    try:
+        return Embeddings(tuple(table["id"].to_pylist()), table["fold"].to_numpy(), vectors, provenance)
+    except PredictionError as error:
+        raise PredictionError(f"{path}: {error.what}", error.then) from None
 
 
 def read_network(paths: Paths, model: str, fold: int, folds: str, data: str) -> Embeddings:

@@ -70,10 +70,14 @@ def _check_not_trained_on(task: Task, file: ModelFile, found: Predictions, again
 
 
 def check_up_to_date(task: Task, path: Path, made: Provenance) -> None:
-    """Raise PredictionError if a model depends on embeddings whose network was trained again with other settings."""
+    """Raise PredictionError if a model depends on embeddings whose network was trained again, or with images that have changed."""
     for model, network in (made.depends_on or {}).items():
         assert made.fold is not None
         now = task.paths.fold_predictions(model, made.fold)
-        if now.exists() and read_predictions(now).provenance.network != network:
-            what = f"{path} depends on {model}, which was trained again with other settings"
+        if not now.exists():
+            continue
+        found = read_predictions(now).provenance
+        if found.network != network:
+            what = f"{path} depends on {model}, which was trained again with other settings or images"
             raise PredictionError(what, remake(made.competition, made.model, made.kind))
+        task.images.check(now, found)

@@ -10,6 +10,9 @@ from comp.competition.tables import read_test_ids, read_train
 from comp.predictions.imported_table import ImportedTable
 from comp.predictions.prediction_file import Predictions
 from comp.predictions.provenance import Provenance, data_fingerprint
+from comp.predictions.table_file import shown
+
+LONGEST_NAME = 100  # of a model: it becomes part of file names
 
 
 def import_predictions(
@@ -44,9 +47,15 @@ def import_predictions(
 
 def check_model_name(model: str, competition: Competition, paths: Paths) -> None:
     """Raise PredictionError for a name that cannot be a file name, or belongs to a model trained here (or trainable, given images)."""
-    if not re.fullmatch(r"\w[\w.-]*", model):
-        raise PredictionError(f"MODEL={model} is not a model name", "use letters, digits, '_', '-' and '.'")
+    check_spelling(model)
     trainable = competition.images is not None and (paths.root / "configs" / "models" / f"{model}.yaml").exists()
     if trainable or any(paths.model(model).glob("fold-*.parquet")):
         then = f"choose another name for the import: make import COMP={competition.name} MODEL={model}-imported ..."
         raise PredictionError(f"{model} is the name of a model trained here", then)
+
+
+def check_spelling(model: str) -> None:
+    """Raise PredictionError for the name of a model that cannot be a file name."""
+    if not re.fullmatch(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}", model):
+        then = f"use letters, digits, '_', '-' and '.', at most {LONGEST_NAME} characters"
+        raise PredictionError(f"MODEL={shown(model)} is not a model name", then)

@@ -72,8 +72,8 @@ def read_member(task: Task, model: str) -> Member:
 
     Raises:
         PredictionError: a file is missing or damaged, does not match its path, or was made with other folds, another train table,
-            other classes or other settings than the rest; a model that it depends on was trained again; the ids are not the ones
-            expected, or the model was trained on some of them; the model is a label file.
+            other classes or other settings than the rest, or with images that have changed; a model that it depends on was trained
+            again; the ids are not the ones expected, or the model was trained on some of them; the model is a label file.
     """
     if missing := what_is_missing(task, model):
         raise missing
@@ -81,6 +81,8 @@ def read_member(task: Task, model: str) -> Member:
     read = {file: read_checked(task.competition, model, file, task) for file in (*files_of(task, model), *holdout_files(task, model))}
     _check_same_making(task, model, read)
     first = next(iter(read.values())).provenance
+    for made_with in {found.provenance.images: (file.path, found.provenance) for file, found in read.items()}.values():
+        task.images.check(*made_with)
     train = np.full((len(task.folds.ids), len(first.classes)), np.nan, np.float32)
     ids, in_folds = np.array(task.folds.ids), task.folds.fold != HOLDOUT
     of_kind = {kind: [found for file, found in read.items() if file.kind == kind] for kind in ("oof", "test", "holdout")}

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from comp.base.errors import ConfigError, PredictionError
-from comp.base.files import atomic_write
 from comp.base.schema import parse
 from comp.predictions.provenance import HARDWARE, Provenance, check_same_settings
+from comp.predictions.sealed_table import read_sealed, write_sealed
 
 KEY = b"comp"  # the provenance's key in the file's metadata
 AGAIN = "make it again with its model's `make fold-K MODEL=...`, or `make import`"
@@ -85,9 +84,7 @@ def write_table(
 ) -> None:
     """Write ids, folds and values (N, D) with their provenance; equal contents give equal bytes."""
     metadata = {KEY: json.dumps(made.model_dump(mode="json"), sort_keys=True).encode()}
-    table = pa.table([ids, fold, *values.T], columns.with_metadata(metadata))
-    with atomic_write(path) as file:
-        pq.write_table(table, file, compression="zstd", use_dictionary=False, use_byte_stream_split=columns.names[2:])
+    write_sealed(path, pa.table([ids, fold, *values.T], columns.with_metadata(metadata)), as_bytes=columns.names[2:])
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -114,12 +111,7 @@ def read_table(path: Path, again: str) -> tuple[pa.Table, Provenance]:
     Raises:
         PredictionError: missing, damaged, or without provenance; `again` is what to type then.
     """
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise PredictionError(f"there is no {path}", again) from None
-    except (OSError, pa.ArrowException) as error:
-        raise PredictionError(f"{path} cannot be read as Parquet ({' '.join(str(error).split())[:120]})", again) from None
+    table = read_sealed(path, again)
     metadata = (table.schema.metadata or {}).get(KEY)
     if metadata is None:
         then = f"import it: make import MODEL={path.parent.name} VAL={path}"
@@ -128,7 +120,7 @@ def read_table(path: Path, again: str) -> tuple[pa.Table, Provenance]:
         provenance = parse(Provenance, json.loads(metadata), str(path))
     except ConfigError as error:
         raise PredictionError(error.what, again) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise PredictionError(f"the provenance in {path} is not valid JSON", again) from None
     if any(column.null_count for column in table.columns):
         raise PredictionError(f"{path} has empty cells", again)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from comp.base.errors import PredictionError
 from comp.base.files import hash_of
@@ -26,6 +27,7 @@ class Provenance(Strict):
         precision: data type and device of training, e.g. "bf16 on cuda".
         initial_weights: where the network's initial weights came from.
         experiment, folds, data: hashes of the experiment, of the fold map, and of the train table (ids and labels).
+        images: hash of the train and test images that the network saw, see `ImageIdentity`; None if it saw none, or in older files.
         depends_on: the models whose embeddings were an input -> their `network`.
         declared: why an imported model was never trained on these rows, as its owner declares.
         recipe: how a stack was made: its YAML, and the models it blends with the hashes of their files.
@@ -36,13 +38,14 @@ class Provenance(Strict):
     model: str
     kind: Kind
     fold: int | None = None
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = Field(min_length=1)
     seed: int | None = None
     threads: int | None = None
     precision: str | None = None
     experiment: str | None = None
     folds: str | None = None
     data: str
+    images: str | None = None
     depends_on: dict[str, str] | None = None
     checkpoint: str | None = None
     tta: int | None = None
@@ -52,8 +55,8 @@ class Provenance(Strict):
 
     @property
     def network(self) -> str:
-        """A hash of what determined a trained network: its experiment and the source of its initial weights."""
-        return hash_of([self.experiment, self.initial_weights])
+        """A hash of what determined a trained network: its experiment, the source of its initial weights, and the images it saw."""
+        return hash_of([self.experiment, self.initial_weights, *([self.images] if self.images else [])])
 
     @property
     def remake(self) -> str:
@@ -82,7 +85,8 @@ def check_same_settings(one: Provenance, other: Provenance, except_for: set[str]
     a, b = one.model_dump(exclude=except_for), other.model_dump(exclude=except_for)
     again = remake(one.competition, one.model, one.kind)
     for key, value in a.items():
-        if b[key] != value:
+        unknown = key == "images" and None in (value, b[key])  # older files do not say
+        if b[key] != value and not unknown:
             raise PredictionError(
                 f"predictions of {one.model} differ in {key}: {value} ({_file_of(one)}) and {b[key]} ({_file_of(other)})",
                 f"make all its files the same way: remove the ones made differently, then: {again}",

@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.base.errors import FoldError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition, load_competition
 from comp.competition.labels import LabelSpace
 from comp.competition.tables import read_test_ids, read_train
 from comp.folds.competition_folds import ensure_folds
 from comp.folds.fold_map import FoldMap
+from comp.predictions.image_checks import PresentImages
 from comp.predictions.provenance import data_fingerprint
-
-FEWEST_FOLDS = 3  # nested cross-validation: one to score on, one to choose on, one to fit on
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +37,11 @@ class Task:
     test_ids: tuple[str, ...]
     data: str
 
+    @cached_property
+    def images(self) -> PresentImages:
+        """The competition's images as they are now."""
+        return PresentImages(self.competition, self.paths)
+
     def narrowed(self, names: Sequence[str]) -> "Task":
         """The same task for a subset of the classes."""
         columns = [self.classes.names.index(name) for name in names]
@@ -52,10 +56,6 @@ def load_task(name: str) -> Task:
     """
     competition, paths = load_competition(name), Paths(name)
     folds = ensure_folds(competition, paths)
-    if folds.count < FEWEST_FOLDS:
-        what = f"{paths.folds()} has {folds.count} folds, and nested cross-validation needs {FEWEST_FOLDS}"
-        then = "set more in the competition's YAML, `folds: {count: 5}`, remove the map and the predictions made with it"
-        raise FoldError(what, f"{then}, then: make folds COMP={name}")
     ids, labels = read_train(competition, paths)
     order = sorted(range(len(ids)), key=ids.__getitem__)
     folds = folds.in_order([ids[row] for row in order])

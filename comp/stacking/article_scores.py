@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base import registry
-from comp.base.files import hash_file, write_json
+from comp.base.files import hash_file, read_text, write_json
 from comp.base.progress import say
 from comp.folds.fold_map import HOLDOUT
 from comp.metrics.bootstrap import Estimate, GroupBootstrap
 from comp.metrics.macro_f1 import best_constant
 from comp.predictions.prediction_file import Predictions, mean_of_folds, read_predictions
 from comp.predictions.task import Task
+from comp.stacking.article_record import read_record
 from comp.stacking.averaged_folds import matched
 from comp.stacking.evaluation import split_again
 from comp.stacking.prediction_set import PredictionSet
@@ -77,13 +78,13 @@ def score(task: Task, model: str, folds: Iterable[int]) -> Scores:
         holdout_files = [paths.holdout_predictions(model, fold) for fold in folds]
         holdout_at_half, holdout_tuned = score_holdout(task, predictions, [read_predictions(file) for file in holdout_files])
         files += holdout_files
-    records = [json.loads(paths.run_record(model, fold).read_text()) for fold in folds]
-    made = records[0]["experiment"]
+    records = [read_record(paths, model, fold) for fold in folds]
+    made = records[0].experiment
     return Scores(
         classes=predictions.logits.shape[2],
-        size=made["size"],
-        lr=made["train"]["lr"],
-        epochs=made["train"]["epochs"],
+        size=made.size,
+        lr=made.train.lr,
+        epochs=made.train.epochs,
         initial_weights=by_fold[0].provenance.initial_weights or "",
         constant=best_constant(predictions.known_labels),
         at_half=at_half,
@@ -92,8 +93,8 @@ def score(task: Task, model: str, folds: Iterable[int]) -> Scores:
         holdout_tuned=holdout_tuned,
         images=len(predictions),
         holdout_images=holdout_images,
-        train_images=round(float(np.mean([record["train_images"] for record in records]))),
-        seconds=sum(record["seconds"] for record in records),
+        train_images=round(float(np.mean([record.train_images for record in records]))),
+        seconds=sum(record.seconds for record in records),
         files={file.name: hash_file(file) for file in files},
     )
 
@@ -144,8 +145,8 @@ def write_scores(path: Path, scores: Mapping[str, Scores]) -> None:
     Whoever picks the better of several hold-out scores tunes on the hold-out.
     """
     try:
-        before = {model: one["files"] for model, one in json.loads(path.read_text()).items()} if path.exists() else {}
-    except (ValueError, AttributeError, KeyError, TypeError):
+        before = {model: one["files"] for model, one in json.loads(read_text(path)).items()} if path.exists() else {}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         say(f"note: {path} cannot be read and will be replaced")
         before = {}
     changed = [model for model, now in scores.items() if model in before and now.holdout_images and before[model] != now.files]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
 from comp.competition.experiments.load import load_network
+from comp.competition.image_cache import full_size
 from comp.competition.tables import read_train
-from comp.images.read import read_channels
 
 HUMAN = 71.0  # macro F1 in percent that the article reports for people who label the images
 
@@ -36,8 +36,7 @@ SYSTEMS = (
 def too_large(competition: Competition, paths: Paths, models: Iterable[str]) -> dict[str, str]:
     """Models whose input is larger than the images, each with the reason why it is not trained."""
     ids, _ = read_train(competition, paths)
-    channels = len(competition.images.channels) if competition.images else 0
-    height, width = read_channels(competition.image_files(paths, "train", ids[0]), channels)[0].shape
+    height, width = full_size(competition, paths, "train", ids[0])[0].shape
     sizes = {model: load_network(model, competition).size for model in models}
     return {
         model: f"its input of {size} pixels is larger than the images of {width} x {height}, and enlarging adds nothing"

@@ -9,6 +9,7 @@ from comp.base import registry
 from comp.base.errors import ConfigError
 from comp.base.files import hash_of
 from comp.base.schema import Strict, parse, read_yaml
+from comp.stacking.bounds import Seed
 from comp.stacking.candidates import Candidates
 
 
@@ -27,12 +28,12 @@ class Recipe(Strict):
     blenders: tuple[dict[str, Any], ...] = Field(min_length=1)
     thresholds: tuple[dict[str, Any], ...] = Field(min_length=1)
     min_gain_se: float = Field(1.0, ge=0, allow_inf_nan=False)
-    repeats: int = Field(1, ge=1)
-    bootstraps: int = Field(1000, ge=100)
+    repeats: int = Field(1, ge=1, le=1000)
+    bootstraps: int = Field(1000, ge=100, le=10_000)
     ablation: dict[str, Any] | None = None
     features: tuple[Path, ...] = ()
     shift: bool = False
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @field_validator("blenders", "thresholds")
     @classmethod

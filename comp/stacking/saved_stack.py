@@ -56,8 +56,8 @@ def read_substack(task: Task, name: str) -> SubStack:
     read_member(task, name)
     path = task.paths.stack(name)
     again = f"make it again: make stack COMP={task.competition.name} STACK={name}"
-    made = read_predictions(path).provenance.recipe
-    if made is None:
+    made = read_predictions(path).provenance.recipe or {}
+    if not isinstance(made.get("models"), dict) or not isinstance(made.get("recipe"), dict):
         raise PredictionError(f"{path} does not say how the stack was made", again)
     models = tuple(made["models"])
     if stacks := [model for model in models if task.paths.stack(model).exists()]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from comp.base.errors import DataError
 from comp.base.paths import Paths
+from comp.competition.competition import Competition
 from comp.images.duplicates import components, read_pairs
 from comp.stacking.prediction_set import PredictionSet
 
@@ -29,6 +30,21 @@ def test_duplicates(paths: Paths, ids: Sequence[str]) -> NDArray[np.int64]:
     except DataError as error:
         what = error.what if str(path) in error.what else f"{path}: {error.what}"
         raise DataError(what, again) from None
+
+
+def what_is_averaged(competition: Competition, paths: Paths, groups: NDArray[np.int64]) -> str | None:
+    """A line on near-duplicates: how many test images are averaged with others, or that nobody looked for them; None if there are none.
+
+    Args:
+        groups: (T,) as `test_duplicates` returns them.
+    """
+    path = paths.test_duplicates()
+    if copies := len(groups) - len(np.unique(groups)):
+        return f"{path}: {copies} of {len(groups)} test images copy others, and get mean predictions with them"
+    if competition.images and competition.folds.duplicates and not path.exists():
+        what = f"note: there is no {path}, so near-duplicates among the test images are not averaged"
+        return f"{what}; make it: make folds COMP={paths.competition}"
+    return None
 
 
 def averaged(predictions: PredictionSet, components: NDArray) -> PredictionSet:

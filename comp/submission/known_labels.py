@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.tables import read_ids
+from comp.competition.tables import read_csv, read_ids
+from comp.submission.sidecar import check_unedited
 from comp.submission.submission import read_submission
 
 Bools = NDArray[np.bool_]
@@ -35,7 +35,7 @@ def read_labels(path: Path, competition: Competition) -> tuple[tuple[str, ...], 
         DataError: a missing file or column, a duplicate id, an unknown label, or no label at all.
     """
     ids = read_ids(path, competition.columns.id, "correct LABELS=..., or make the practice competition with: make practice")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path)
     target = competition.columns.target
     if target not in table:
         raise DataError(f"{path} has no column {target!r}", f"it has {', '.join(table.columns)}; name its columns as the train table's")
@@ -55,10 +55,12 @@ def decisions_of(path: Path, ids: tuple[str, ...], competition: Competition) -> 
 
     Raises:
         DataError: the submission lacks one of the ids.
+        SubmissionError: it is not valid, or was made here and then edited.
     """
     submitted, decisions = read_submission(path, competition)
     row = {image_id: number for number, image_id in enumerate(submitted)}
     if missing := [image_id for image_id in ids if image_id not in row]:
         then = f"make it again with: make stack COMP={competition.name}"
         raise DataError(f"{path} lacks {len(missing)} of the {len(ids)} labelled ids, e.g. {missing[0]}", then)
+    check_unedited(path)
     return decisions[[row[image_id] for image_id in ids]]

@@ -1,6 +1,5 @@
 """Label files: decisions about the test images made elsewhere, without predictions. They can vote but not join a stack."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from comp.predictions.file_checks import read_checked
 from comp.predictions.model_files import ModelFile
 from comp.predictions.prediction_file import Predictions
 from comp.predictions.provenance import Provenance, data_fingerprint
+from comp.predictions.table_file import check_is_file, read_rows
 from comp.submission.overlay import check_no_overlay
 from comp.submission.sidecar import class_subset
 from comp.submission.submission import check_submission, read_submission
@@ -26,17 +26,12 @@ def is_label_file(path: Path, competition: Competition) -> bool:
     """Whether a file is a CSV with exactly the columns of a submission.
 
     Raises:
-        PredictionError: there is no such file.
+        PredictionError: there is no such file, or it is a CSV that cannot be read.
     """
-    if path.suffix != ".csv":
+    check_is_file(path)
+    if path.suffix.lower() != ".csv":
         return False
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
-    except FileNotFoundError:
-        raise PredictionError(f"there is no {path}", "check the path") from None
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False
+    header = [name.strip() for name in read_rows(path)[0]]
     return sorted(header) == sorted([competition.columns.id, competition.columns.predicted])
 
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError, SubmissionError
 from comp.base.files import hash_file
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.tables import read_ids, read_test_ids
+from comp.competition.tables import read_csv, read_ids, read_test_ids
 from comp.submission.sidecar import read_sidecar
 from comp.submission.submission import check_submission, read_submission, write_submission
 
@@ -75,7 +74,7 @@ def read_known(path: Path, competition: Competition, test_ids: tuple[str, ...]) 
         DataError: no such table or column, an id twice or not in the sample submission, a row without labels or an unknown label.
     """
     ids = read_ids(path, competition.columns.id, "give the table with LABELS=...")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path)
     columns = (competition.columns.target, competition.columns.predicted)
     target = next((column for column in columns if column in table), None)
     if target is None:

@@ -1,7 +1,6 @@
 """A submission: a CSV with the labels of every test id. Written with its sidecar, read and checked."""
 
 import csv
-import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.base.errors import DataError, SubmissionError
+from comp.base.errors import DataError, PredictionError, SubmissionError
 from comp.base.files import atomic_write, hash_of, write_json
 from comp.competition.competition import Competition
+from comp.predictions.table_file import read_rows, shown
+from comp.submission.sidecar import CONTENT, check_unedited, content_hash
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def write_submission(
     Args:
         labels: test id -> its labels, such as "16 0", in the order of the sample submission.
         sidecar: how the submission was made, as JSON; `expected_score` reads its key `nested`, an `Estimate` as {"value", "error"}.
+            The hash of the CSV is added to it.
         details: text about the submission for `<name>-<hash8>.txt`; without it, no such file.
 
     Raises:
@@ -63,8 +65,8 @@ def write_submission(
     writer.writerow([competition.columns.id, competition.columns.predicted])
     writer.writerows(labels.items())
     content = text.getvalue().encode()
-    sheet = folder / f"{name}-{hash_of([hashlib.sha256(content).hexdigest(), sidecar], digits=8)}.csv"
-    write_json(sheet.with_suffix(".json"), sidecar)
+    sheet = folder / f"{name}-{hash_of([content_hash(content), sidecar], digits=8)}.csv"
+    write_json(sheet.with_suffix(".json"), {**sidecar, CONTENT: content_hash(content)})
     try:
         if details:
             with atomic_write(sheet.with_suffix(".txt")) as file:
@@ -88,17 +90,12 @@ def read_submission(path: Path, competition: Competition) -> tuple[tuple[str, ..
     then = f"correct it, or make one with: make stack COMP={competition.name}"
     wanted = [competition.columns.id, competition.columns.predicted]
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except FileNotFoundError:
-        raise SubmissionError(f"there is no {path}", f"make one with: make stack COMP={competition.name}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SubmissionError(f"{path} cannot be read as CSV ({error})", then) from None
+        header, *rows = read_rows(path, ",")
+    except PredictionError as error:
+        raise SubmissionError(error.what, then) from None
+    header = [name.strip() for name in header]
     if sorted(header) != sorted(wanted):
-        raise SubmissionError(f"{path} has the columns {','.join(header)!r}, not {','.join(wanted)!r}", then)
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise SubmissionError(f"{path}: row {number} has {len(row)} fields, not {len(header)}", then)
+        raise SubmissionError(f"{path} has the columns {shown(repr(','.join(header)))}, not {','.join(wanted)!r}", then)
     id_column, label_column = (header.index(column) for column in wanted)
     ids = tuple(row[id_column] for row in rows)
     return ids, _decisions(ids, [row[label_column] for row in rows], competition, str(path))
@@ -108,7 +105,7 @@ def check_submission(path: Path, competition: Competition, sample_ids: Sequence[
     """What a valid submission predicts. It must hold each of `sample_ids` once, in any order: Kaggle joins rows by id.
 
     Raises:
-        SubmissionError: as `read_submission`, or the ids are not those of the sample submission.
+        SubmissionError: as `read_submission`, the ids are not those of the sample submission, or it was made here and then edited.
     """
     ids, decisions = read_submission(path, competition)
     there, wanted = set(ids), set(sample_ids)
@@ -116,7 +113,8 @@ def check_submission(path: Path, competition: Competition, sample_ids: Sequence[
     if missing := [image_id for image_id in sample_ids if image_id not in there]:
         raise SubmissionError(f"{path} lacks {len(missing)} of the {len(wanted)} ids of {sample}, e.g. {missing[0]}", then)
     if unknown := [image_id for image_id in ids if image_id not in wanted]:
-        raise SubmissionError(f"{path} holds {len(unknown)} ids that {sample} does not, e.g. {unknown[0]}", then)
+        raise SubmissionError(f"{path} holds {len(unknown)} ids that {sample} does not, e.g. {shown(unknown[0])}", then)
+    check_unedited(path)
     per_class = dict(zip(competition.labels.names, decisions.sum(axis=0).tolist(), strict=True))
     return SubmissionSummary(len(ids), dict(Counter(decisions.sum(axis=1).tolist())), per_class)
 
@@ -127,7 +125,8 @@ def newest_submission(folder: Path, competition: Competition) -> Path:
     Raises:
         SubmissionError: there is none.
     """
-    found = sorted(folder.glob("*.csv"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    files = [path for path in folder.glob("*.csv") if path.is_file()]
+    found = sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
     if not found:
         raise SubmissionError(f"there is no submission in {folder}", f"make one with: make stack COMP={competition.name}")
     return found[-1]
@@ -138,15 +137,15 @@ def _decisions(ids: Sequence[str], label_strings: Sequence[str], competition: Co
     then = f"correct it, or make one with: make stack COMP={competition.name}"
     earlier: set[str] = set()
     for image_id, string in zip(ids, label_strings, strict=True):
-        labels = string.split()
+        labels = competition.labels.split(string)
         if image_id in earlier:
-            raise SubmissionError(f"{source} holds id {image_id} twice", then)
+            raise SubmissionError(f"{source} holds id {shown(image_id)} twice", then)
         if not labels:
-            raise SubmissionError(f"{source}: the prediction of id {image_id} is empty", then)
+            raise SubmissionError(f"{source}: the prediction of id {shown(image_id)} is empty", then)
         if repeated := [label for label, count in Counter(labels).items() if count > 1]:
-            raise SubmissionError(f"{source}: label {repeated[0]!r} of id {image_id} is repeated", then)
+            raise SubmissionError(f"{source}: label {shown(repr(repeated[0]))} of id {shown(image_id)} is repeated", then)
         earlier.add(image_id)
     try:
-        return competition.labels.multi_hot(label_strings, ids, source)
+        return competition.labels.multi_hot(label_strings, [shown(image_id) for image_id in ids], source)
     except DataError as error:
         raise SubmissionError(error.what, then) from None

@@ -14,8 +14,10 @@ from comp.competition.competition import Competition
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, Top
 from comp.competition.experiments.metric_experiment import MetricExperiment
+from comp.competition.image_cache import SPLITS, prepare_cache
 from comp.competition.tables import read_test_ids, read_train
 from comp.folds.fold_map import HOLDOUT, FoldMap
+from comp.images.cache import Cache
 from comp.images.input_channels import InputChannels
 from comp.predictions.embeddings import read_network, side_by_side
 from comp.predictions.provenance import Provenance, data_fingerprint
@@ -130,11 +132,29 @@ class FoldInputs:
         folds, data = self.tables.folds.fingerprint, self.tables.fingerprint
         return {"experiment": self.experiment.hash, "folds": folds, "data": data, "depends_on": networks}
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that are predicted."""
+        return tuple(self.competition.classes[column] for column in self.columns)
+
+    def images(self, verify: bool = False) -> dict[str, Cache]:
+        """The caches of the images that the network sees: "train" and "test" -> cache; none for a model without images.
+
+        Args:
+            verify: check the pixels of every row too; damaged rows are read again.
+
+        Raises:
+            DataError: image files are missing or unreadable.
+        """
+        if not isinstance(self.experiment, NetworkExperiment):
+            return {}
+        return {split: prepare_cache(self.competition, self.paths, split, self.experiment.size, verify) for split in SPLITS}
+
     def provenance(self, **more: Any) -> Provenance:
         """Where the out-of-fold predictions come from; `more` holds the fields that depend on the trainer."""
         return Provenance(
-            competition=self.competition.name, model=self.job.model, kind="oof", fold=self.job.fold,
-            classes=tuple(self.competition.classes[column] for column in self.columns), **self.origin(), **more,
+            competition=self.competition.name, model=self.job.model, kind="oof", fold=self.job.fold, classes=self.classes,
+            **self.origin(), **more,
         )  # fmt: skip
 
     def identities(self) -> NDArray[np.int64]:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
-from comp.base.files import atomic_write
 from comp.base.quiet_tensorflow import keras
+from comp.training.checkpoint_file import belongs, read_checkpoint, write_checkpoint
 
 
 @dataclass
@@ -39,19 +38,20 @@ class KerasState:
     def save(self, path: Path) -> None:
         known = {key: getattr(self, key) for key in ("fingerprint", "step", "losses", "loss_sum", "seconds")}
         arrays = {name: np.atleast_1d(variable.numpy()) for name, variable in self._variables().items()}
-        with atomic_write(path) as file:
-            file.write(save(arrays, {"state": json.dumps(known)}))
+        arrays["state"] = np.frombuffer(json.dumps(known).encode(), np.uint8)
+        write_checkpoint(path, lambda file: file.write(save(arrays)))
 
     def resume(self, path: Path) -> bool:
-        """Load the state at `path`. False if there is none, or it belongs to another experiment, fold map or data."""
-        if not path.is_file():
+        """Load the state at `path`. False if there is none, it is damaged, or it belongs to another experiment, fold map or data."""
+        content = read_checkpoint(path)
+        if content is None:
             return False
-        with safe_open(path, "numpy") as file:
-            known = json.loads(file.metadata()["state"])
-            if known["fingerprint"] != self.fingerprint:
-                return False
-            for name, variable in self._variables().items():
-                variable.assign(file.get_tensor(name).reshape(variable.shape))
+        arrays = load(content)
+        known = json.loads(arrays["state"].tobytes())
+        if not belongs(path, known["fingerprint"], self.fingerprint):
+            return False
+        for name, variable in self._variables().items():
+            variable.assign(arrays[name].reshape(variable.shape))
         self.step, self.losses, self.loss_sum, self.seconds = (known[key] for key in ("step", "losses", "loss_sum", "seconds"))
         return True
 

@@ -1,5 +1,6 @@
 """The full state of a PyTorch training run: an interrupted run that resumes ends with the same network weights as one never interrupted."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from comp.base.files import atomic_write
+from comp.training.checkpoint_file import belongs, read_checkpoint, write_checkpoint
 
 
 @dataclass
@@ -53,15 +54,15 @@ class TrainingState:
             "seconds": self.seconds,
             "generators": _generators(),
         }
-        with atomic_write(path) as file:
-            torch.save(state, file)
+        write_checkpoint(path, lambda file: torch.save(state, file))
 
     def resume(self, path: Path) -> bool:
-        """Load the state at `path`. False if there is none, or it belongs to another experiment, fold map or data."""
-        if not path.is_file():
+        """Load the state at `path`. False if there is none, it is damaged, or it belongs to another experiment, fold map or data."""
+        content = read_checkpoint(path)
+        if content is None:
             return False
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["fingerprint"] != self.fingerprint:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if not belongs(path, state["fingerprint"], self.fingerprint):
             return False
         self.model.load_state_dict(state["model"])
         self.ema.module.load_state_dict(state["ema"])

@@ -4,16 +4,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from comp.base.errors import DataError
 from comp.base.files import hash_of, remove_leftovers
 from comp.base.locks import lock
 from comp.base.progress import say
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
-from comp.competition.image_cache import SPLITS, prepare_cache
 from comp.neighbours.votes import Voters
+from comp.predictions.image_identity import ImageIdentity, changes
 from comp.training.fold_inputs import FoldInputs, input_channels_of
 from comp.training.fold_job import FoldJob
-from comp.training.fold_outputs import FoldResult, is_complete, versions, write_fold
+from comp.training.fold_outputs import FoldResult, versions, write_fold
+from comp.training.is_complete import check_places, is_complete
 from comp.training.trainer import FoldData, Run, trainer_of
 
 
@@ -28,6 +30,7 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
         inputs = FoldInputs.read(job)
         for path in (inputs.checkpoint, *inputs.files):
             remove_leftovers(path)
+        check_places(inputs)
         source, accepted = weights_sources(experiment) if isinstance(experiment, NetworkExperiment) else ("", {None})
         if is_complete(inputs, accepted):
             inputs.checkpoint.unlink(missing_ok=True)
@@ -62,14 +65,16 @@ def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str
     cv2.setNumThreads(1)
     device = trainer.pick_device(slot)
     precision = trainer.precision(experiment, device)
-    images = {split: prepare_cache(inputs.competition, inputs.paths, split, experiment.size).images for split in SPLITS}
+    caches = inputs.images(verify=True)
+    images, seen = {split: cache.images for split, cache in caches.items()}, ImageIdentity.of(caches)
+    seen.keep(inputs.paths)
     vectors = inputs.depends_on.vectors if inputs.depends_on else {}
     train_rows = inputs.train_rows
     run = Run(
         fold=job.fold,
         device=device,
         checkpoint=inputs.checkpoint,
-        fingerprint=hash_of([inputs.origin(), job.fold, precision, source, versions(trainer.VERSIONS)]),
+        fingerprint=hash_of([inputs.origin(), inputs.classes, seen.hash, job.fold, precision, source, versions(trainer.VERSIONS)]),
         initial_weights=source,
         minutes=job.checkpoint_minutes,
         position=slot,
@@ -89,12 +94,18 @@ def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str
         logits: NDArray[np.float32] = trained.predict(images[split], rows, *([vectors[split]] if vectors else []))
         return logits
 
+    def check_images() -> None:
+        if what := changes(seen, ImageIdentity.of(inputs.images())):
+            then = f"type the command again to train with the present ones; with the earlier ones back, it goes on from {inputs.checkpoint}"
+            raise DataError(f"images were replaced while {job.name} was trained ({what}), so nothing was written", then)
+
     return FoldResult(
         provenance=inputs.provenance(
             seed=experiment.seed, threads=experiment.train.threads, precision=precision, initial_weights=source, tta=experiment.tta,
-            checkpoint=trainer.CHECKPOINT,
+            checkpoint=trainer.CHECKPOINT, images=seen.hash,
         ),
         predict=predict,
+        check=check_images,
         embed=trained.embed and (lambda split: trained.embed(images[split])),
         seconds=trained.seconds,
         record={

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from comp.base.progress import track
 from comp.images.cache import Cache
-from comp.images.cache_writer import Files, fill_cache
+from comp.images.cache_writer import CacheContent, Files, fill_cache
 from comp.practice.catalogue import STRUCTURES, label_sets
 from comp.practice.draw import draw_field
 from comp.practice.tables import PracticeSpec, draw_tables
@@ -43,7 +43,7 @@ def repeated(images: Sequence[Sequence[Path]], rows: int) -> Files:
 def filled(folder: Path, files: Files, size: int) -> Cache:
     """The filled cache. No progress bar is shown, because the measurements have their own."""
     with redirect_stderr(StringIO()):
-        return fill_cache(folder, files, size, CHANNELS, "make bench", lambda _: None)
+        return fill_cache(folder, CacheContent(files, size, CHANNELS), "make bench", lambda _: None)
 
 
 def label_table(rows: int = ROWS) -> NDArray[np.bool_]:

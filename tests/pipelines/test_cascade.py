@@ -94,7 +94,7 @@ def test_no_stack_takes_a_model_with_embeddings_of_an_older_network(dependent):
     assert models(dependent, "near", "again").returncode == 0
     assert models(dependent, "near", settings="train.epochs=3").returncode == 0
     refused = dependent.refused(dependent.call("stack", "--competition", "tiny", "--stack", "quick"))
-    what = "oof/tiny/again/fold-0.parquet depends on near, which was trained again with other settings: "
+    what = "oof/tiny/again/fold-0.parquet depends on near, which was trained again with other settings or images: "
     assert what + "make model COMP=tiny MODEL=again; or leave it out" in refused
     assert models(dependent, "again").returncode == 0
     assert dependent.call("stack", "--competition", "tiny", "--stack", "quick").returncode == 0

@@ -153,7 +153,7 @@ def test_missing_images_are_named_and_the_yaml_written(project: Path, tmp_path: 
     ("train", "test", "problem"),
     [
         ("Id,Target\na,1\na,2\n", TABLE[1], "train.csv: id a appears twice"),
-        ("Id,Target\na,1|2\n", TABLE[1], "separate them by spaces"),
+        ("Id,Target\na,1|2\nb,1;2\n", TABLE[1], "use one separator in all rows"),
         (TABLE[0], None, "has no sample_submission.csv"),
         (None, TABLE[1], "has no train.csv"),
     ],

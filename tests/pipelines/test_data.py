@@ -106,7 +106,7 @@ def assert_cached(project: Path) -> None:
         cache = open_cache(paths.cache(split, 16))
         assert len(cache.rows(cache.ids)) == count
         for image_id, row in zip(cache.ids, cache.images, strict=True):
-            image = read_image(competition.image_files(paths, split, image_id), 2)
+            image = np.dstack(read_image(competition.image_files(paths, split, image_id), 2).channels)
             assert abs(row - image.reshape(16, 2, 16, 2, 2).mean(axis=(1, 3))).max() <= 0.75
 
 

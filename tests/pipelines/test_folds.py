@@ -1,5 +1,6 @@
 """`make folds` as typed: hold-outs, given maps, lists of near-duplicates, damaged test images, two processes."""
 
+import os
 import shutil
 import subprocess
 
@@ -13,7 +14,7 @@ from comp.base.paths import Paths
 from comp.folds.fold_map import FoldMap
 from comp.predictions.prediction_file import read_predictions
 from comp.stacking import test_duplicates
-from tests.conftest import CHANNELS
+from tests.tiny_competition import CHANNELS
 
 TEST_IDS = [f"image-{number:02d}" for number in range(36, 42)]
 
@@ -187,13 +188,80 @@ def test_a_map_made_while_waiting_is_used_and_gets_no_hold_out(blobs):
                 command, cwd=blobs.root, env=blobs.environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
             assert "waiting for another make folds" in typed[more].stdout.readline()
-        FoldMap(ids, (np.arange(36) % 2).astype(np.int8), ids).write(paths.folds())
+        FoldMap(ids, (np.arange(36) % 3).astype(np.int8), ids).write(paths.folds())
     said = {more: process.communicate(timeout=120)[0] for more, process in typed.items()}
     assert [process.returncode for process in typed.values()] == [0, 2], said
     assert "making" not in said[()].replace("making data", "")
-    assert "fold 1  off by" in said[()]
+    assert "fold 2  off by" in said[()]
     assert said["--holdout", "0.25"].startswith("error: oof/tiny/folds.csv exists: ")
-    assert FoldMap.read(paths.folds()).count == 2
+    assert FoldMap.read(paths.folds()).count == 3
+
+
+NESTED = "has 2 folds, and nested cross-validation needs 3"
+
+
+def test_two_folds_are_refused_before_any_work(project):
+    path = project.root / "configs/competitions/tiny.yaml"
+    path.write_text(path.read_text().replace("count: 3", "count: 2"))
+    for ended in (folds(project), folds(project, "--holdout", "0.25"), project.call("models", "--competition", "tiny", "--models", "tiny")):
+        assert f"the plan of competition tiny {NESTED}: set more in the competition's YAML" in project.refused(ended)
+    assert not list(project.root.glob("oof/**/*.csv"))
+    assert not (project.root / "runs").exists()
+
+
+def test_a_map_of_two_folds_is_refused_before_any_training(project):
+    ids = tuple(pd.read_csv(project.root / "data/tiny/train.csv")["Id"])
+    two = FoldMap(ids, (np.arange(36) % 2).astype(np.int8), ids)
+    two.write(project.root / "mine.csv")
+    assert f"mine.csv {NESTED}: give a map with more" in project.refused(folds(project, "--file", "mine.csv"))
+    assert not (project.root / "oof/tiny/folds.csv").exists()
+    two.write(project.root / "oof/tiny/folds.csv")
+    before = (project.root / "oof/tiny/folds.csv").read_bytes()
+    for ended in (folds(project), project.call("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0")):
+        assert f"oof/tiny/folds.csv {NESTED}: set more in the competition's YAML" in project.refused(ended)
+    assert (project.root / "oof/tiny/folds.csv").read_bytes() == before
+    assert not (project.root / "runs").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0", b"id_a,id_b\nimage-01", b"id_a,id_b,bits,correlation\nother-1,other-2,3,0.9\n"])
+@pytest.mark.parametrize("name", ["duplicates.csv", "test-duplicates.csv"])
+def test_a_damaged_or_foreign_list_is_moved_aside_and_made_again(blobs, name, content):
+    assert folds(blobs).returncode == 0
+    path = blobs.root / "data/tiny.cache" / name
+    good = path.read_bytes()
+    path.write_bytes(content)
+    ended = folds(blobs)
+    assert ended.returncode == 0, ended.stderr
+    assert f"data/tiny.cache/{name} is made again and the old one is now data/tiny.cache/{name}.damaged: " in ended.stdout
+    assert path.read_bytes() == good
+    assert path.with_name(f"{name}.damaged").read_bytes() == content
+    assert "is made again" not in folds(blobs).stdout
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_something_else_in_place_of_a_list_is_moved_aside(blobs, make):
+    assert folds(blobs).returncode == 0
+    good = table(blobs).read_bytes()
+    table(blobs).unlink()
+    make(table(blobs))
+    assert folds(blobs).returncode == 0
+    assert table(blobs).read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"id,fold,group\nimage-00,0,A\nimage-01,1", b"\xff\xfe", b"id,fold,group\nx,0,x\ny,1,y\nz,2,z\n", None]
+)
+def test_a_damaged_or_foreign_map_is_named_with_what_to_type(project, content):
+    path = project.root / "oof/tiny/folds.csv"
+    path.parent.mkdir(parents=True)
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    for ended in (folds(project), project.call("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0")):
+        line = project.refused(ended)
+        assert line.startswith("error: oof/tiny/folds.csv cannot be used: ")
+        assert line.endswith(": remove it and the predictions made with it, then: make folds COMP=tiny")
 
 
 @pytest.mark.parametrize("share", ["1", "-0.1", "nan", "tenth", "1e9"])

@@ -194,6 +194,9 @@ def test_score_prints_no_nested_score_for_a_vote(labels):
         (("--models", "kernel", "theirs"), "theirs has predictions and is not a label file"),
         (("--models", "kernel", "--file", "few.csv"), "few.csv lacks 1 of the 8 ids"),
         (("--models", "kernel", "--file", "a.csv", "--at-least", "3"), "AT_LEAST=3 of 2 files"),
+        (("--models", "kernel", "--file", "a.csv", "--at-least", "9" * 4000), "characters) of 2 files: ask for 1 to 2"),
+        (("--models", "kernel", "../theirs"), "MODEL=../theirs is not a model name"),
+        (("--models", "kernel", "x" * 300), "... (300 characters) is not a model name"),
     ],
 )
 def test_impossible_votes_are_refused(labels, typed, message):
@@ -319,6 +322,6 @@ def test_make_passes_files_models_and_labels_on():
         return subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, check=True).stdout
 
     voted = typed("vote", "MODELS=a b", "FILE=c.csv d.csv", "AT_LEAST=3")
-    assert "vote|--competition|hpa|--models|a|b|--file|c.csv|d.csv|--at-least|3|" in voted
-    assert "overlay|--competition|hpa|--file|my file.csv|--labels|l.csv|" in typed("overlay", "FILE=my file.csv", "LABELS=l.csv")
-    assert typed("import", "MODEL=m", "TEST=t.csv").endswith("importing|--competition|hpa|--model|m|--test|t.csv|")
+    assert "vote|--competition=hpa|--models|a|b|--file|c.csv|d.csv|--at-least=3|" in voted
+    assert "overlay|--competition=hpa|--file=my file.csv|--labels=l.csv|" in typed("overlay", "FILE=my file.csv", "LABELS=l.csv")
+    assert typed("import", "MODEL=m", "TEST=t.csv").endswith("importing|--competition=hpa|--model=m|--test=t.csv|")

@@ -9,7 +9,7 @@ import pytest
 from comp.folds.fold_map import FoldMap
 from comp.metrics.auroc import mean_auroc
 from comp.predictions.prediction_file import read_predictions
-from tests.conftest import CHANNELS
+from tests.tiny_competition import CHANNELS
 
 PAIRS = 60
 NEAR = """

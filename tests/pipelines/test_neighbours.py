@@ -112,6 +112,29 @@ def test_a_picture_shows_a_train_or_test_image_with_its_neighbours(embedding):
         assert cv2.imread(str(embedding.root / f"runs/tiny/neighbours/{image_id}.png")) is not None
 
 
+def test_pictures_of_ids_with_slashes_lie_in_the_folder_of_pictures(project):
+    """The images lie in a folder for each plate, and ids name it."""
+    (project.root / "configs/models/near.yaml").write_text(METRIC)
+    data = project.root / "data/tiny"
+    for split in ("train", "test"):
+        (data / split / "plate1").mkdir()
+        for file in (data / split).glob("*.png"):
+            file.rename(data / split / "plate1" / file.name)
+    for table in ("train.csv", "sample_submission.csv", "antibodies.csv"):
+        (data / table).write_text((data / table).read_text().replace("image-", "plate1/image-"))
+    trained = project.call("models", "--competition", "tiny", "--models", "near", "--set", "train.epochs=1", "--workers", "1")
+    assert trained.returncode == 0, trained.stderr
+    for image_id in ("plate1/image-05", "plate1/image-40"):
+        ended = neighbours(project, "--models", "near", "--id", image_id)
+        assert ended.returncode == 0, ended.stderr
+        picture = project.root / ended.stdout.splitlines()[-1].partition(":")[0]
+        assert picture.parent == project.root / "runs/tiny/neighbours"
+        assert picture.name.startswith(image_id.replace("/", "_"))
+        assert cv2.imread(str(picture)) is not None
+    refused = project.refused(neighbours(project, "--models", "near", "--id", "../../../outside"))
+    assert "has no image ../../../outside" in refused
+
+
 def test_what_a_model_is_worth(embedding):
     ended = embedding.call("ablate", "--competition", "tiny", "--model", "near", "--stack", "quick")
     assert ended.returncode == 0, ended.stderr

@@ -1,6 +1,7 @@
 """`make submit` drives the unmodified kaggle program against a server on loopback."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.pipelines.kaggle_server import KaggleServer
 
 ROOT = Path(__file__).parents[2]
 SIDECAR = {"nested": {"value": 0.41234, "error": 0.01}}
+RULES = "accept the rules at https://www.kaggle.com/competitions/tiny-atlas/rules"
 YAML = "title: Tiny\nslug: tiny-atlas\ndata: data/tiny\nclasses: [Nucleus, Cytosol, Rods]\n"
 
 
@@ -102,18 +104,27 @@ def test_refused_credentials_say_how_to_get_them(project: Path, submission: Path
 
 
 @pytest.mark.parametrize(
-    ("call", "status", "words"),
+    ("call", "status", "words", "hint"),
     [
-        ("StartSubmissionUpload", 403, "You must accept this competition's rules"),
-        ("CreateSubmission", 400, "Submission limit reached"),
-        ("StartSubmissionUpload", 404, "Competition not found"),
+        ("StartSubmissionUpload", 403, "You must accept this competition's rules", RULES),
+        ("CreateSubmission", 403, "You must accept this competition's rules", RULES),
+        ("StartSubmissionUpload", 403, "Permission 'competitions.participate' was denied", RULES),
+        (
+            "CreateSubmission",
+            400,
+            "Submission limit reached",
+            "see the limits at https://www.kaggle.com/competitions/tiny-atlas/submissions",
+        ),
+        ("StartSubmissionUpload", 404, "Competition not found", "check `slug: tiny-atlas` in configs/competitions/tiny.yaml"),
     ],
 )
-def test_a_refusal_repeats_the_reason(project: Path, submission: Path, server: KaggleServer, call: str, status: int, words: str) -> None:
+def test_a_refusal_repeats_the_reason_and_says_what_to_do(
+    project: Path, submission: Path, server: KaggleServer, call: str, status: int, words: str, hint: str
+) -> None:
     server.routes[call] = lambda body: (status, {"code": status, "message": words})
     line = refusal(submit(project, server.environment(project)))
     assert f"{submission.name} was not submitted ({words})" in line
-    assert "https://www.kaggle.com/competitions/tiny-atlas/submissions" in line
+    assert hint in line
 
 
 @pytest.mark.parametrize("reply", [(200, 10), (500, 0)], ids=["reply-cut-short", "storage-fails"])
@@ -143,11 +154,58 @@ def test_a_connection_cut_once_during_the_upload_is_tried_again(project: Path, s
     assert server.uploads == [path.read_bytes()]
 
 
-def test_words_that_promise_nothing_are_not_success(project: Path, submission: Path, server: KaggleServer) -> None:
-    server.routes["CreateSubmission"] = lambda body: (200, {"message": "Queued for review", "ref": 1})
+@pytest.mark.parametrize("words", ["Queued for review", "Not Successfully submitted to tiny-atlas", "Successfully submitted"])
+def test_words_that_promise_nothing_are_not_success(project: Path, submission: Path, server: KaggleServer, words: str) -> None:
+    server.routes["CreateSubmission"] = lambda body: (200, {"message": words, "ref": 1})
     line = refusal(submit(project, server.environment(project)))
     assert "did not say" in line
-    assert "Queued for review" in line
+    assert words in line
+
+
+@pytest.mark.parametrize("reply", ["Successfully submitted to Atlas cellulaire illustré", "Successfully submitted to 人類蛋白質圖譜"])
+def test_a_reply_with_an_accent_is_success_in_an_ascii_locale(project: Path, submission: Path, server: KaggleServer, reply: str) -> None:
+    server.routes["CreateSubmission"] = lambda body: (200, {"message": reply, "ref": 1})
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    ended = submit(project, server.environment(project) | ascii_only)
+    assert ended.returncode == 0, ended.stderr
+    assert "Successfully submitted to " in ended.stdout
+
+
+def test_after_the_clients_own_traceback_it_is_unknown_whether_it_was_taken(project: Path, submission: Path, server: KaggleServer) -> None:
+    server.routes["CreateSubmission"] = lambda body: (200, 5)  # type: ignore[arg-type, return-value]
+    line = refusal(submit(project, server.environment(project)))
+    assert "it is unknown whether Kaggle took" in line
+    assert "look at https://www.kaggle.com/competitions/tiny-atlas/submissions before trying again" in line
+    assert len(server.called("CreateSubmission")) == 1
+
+
+def test_a_connection_that_breaks_after_it_was_sent_is_unknown(project: Path, submission: Path, server: KaggleServer) -> None:
+    def broken(body: object) -> tuple[int, dict[str, object]]:
+        raise ConnectionAbortedError
+
+    server.routes["CreateSubmission"] = broken
+    line = refusal(submit(project, server.environment(project)))
+    assert "it is unknown whether Kaggle took" in line
+
+
+@pytest.mark.parametrize("message", ["-baseline", "--help", "-m=x", "=", "- "])
+def test_a_message_may_begin_with_a_dash(project: Path, submission: Path, server: KaggleServer, message: str) -> None:
+    ended = submit(project, server.environment(project), "--competition", "tiny", f"--message={message}")
+    assert ended.returncode == 0, ended.stderr
+    assert [call["submissionDescription"] for call in server.called("CreateSubmission")] == [message]
+
+
+def test_an_edited_submission_is_not_sent_and_its_copy_is(project: Path, submission: Path, server: KaggleServer) -> None:
+    submission.write_text("Id,Predicted\na,0\nb,1\nc,1\n")
+    line = refusal(submit(project, server.environment(project)))
+    assert f"submissions/tiny/{submission.name} was edited after it was made" in line
+    assert server.requests == []
+    command = re.search(r"(cp .*), then (FILE=mine.csv)", line)
+    assert command is not None
+    subprocess.run(command[1], shell=True, cwd=project, check=True)
+    ended = submit(project, server.environment(project), "--competition", "tiny", "--file", "mine.csv")
+    assert ended.returncode == 0, ended.stderr
+    assert server.uploads == [submission.read_bytes()]
 
 
 def test_an_unreachable_kaggle_is_one_line(project: Path, submission: Path, server: KaggleServer) -> None:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from comp.predictions.prediction_file import join_folds, read_predictions
-from tests.conftest import TINY
+from tests.tiny_competition import TINY
 
 
 def fold(project, number=0, model="tiny", *more):

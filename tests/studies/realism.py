@@ -21,7 +21,7 @@ from comp.competition.competition import Tables, load_competition
 from comp.competition.experiments.load import load_experiment
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.competition.tables import read_train
-from comp.images.cache_writer import fill_cache
+from comp.images.cache_writer import CacheContent, fill_cache
 from comp.images.input_channels import InputChannels
 from comp.metrics.auroc import mean_auroc
 from comp.practice.tables import PracticeSpec
@@ -58,8 +58,8 @@ def main() -> None:
         synthetic_ids, synthetic_labels = read_train(synthetic, Paths("hpa"))
         synthetic_files = {image_id: synthetic.image_files(Paths("hpa"), "train", image_id) for image_id in synthetic_ids}
         again = "python -m tests.studies.realism"
-        images = fill_cache(folder / "train", synthetic_files, SIZE, channels, again, announce).images
-        real = fill_cache(folder / "real", real_files, SIZE, channels, again, announce).images
+        images = fill_cache(folder / "train", CacheContent(synthetic_files, SIZE, channels), again, announce).images
+        real = fill_cache(folder / "real", CacheContent(real_files, SIZE, channels), again, announce).images
         data = FoldData(images, synthetic_labels, np.arange(len(images)), InputChannels(tuple(range(len(channels)))))
         job = Run(0, pick_device(0), folder / "checkpoint", "realism", initial_weights_source(experiment), float("inf"))
         logits = train(experiment, data, job).predict(real, np.arange(len(real)))

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from comp.base.files import hash_of
 from comp.base.schema import Strict
 
+LARGEST_SEED = 2**32 - 1
 Spec = dict[str, Any]  # a plug-in's name and options, for `comp.base.registry.build`
 
 
@@ -16,8 +17,8 @@ class RareLabels(Strict):
     A label is rare if fewer than `below` training images carry it. Changed copies bring it up to `target` images.
     """
 
-    below: int = Field(ge=1)
-    target: int = Field(ge=1)
+    below: int = Field(ge=1, le=1_000_000)
+    target: int = Field(ge=1, le=1_000_000)
     augmentation: Spec = Field(default_factory=lambda: {"name": "affine", "gain": 0, "gamma": 0})
 
     @model_validator(mode="after")
@@ -36,10 +37,10 @@ class Top(Strict):
 class Training(Strict):
     """How long a network is trained; one step is one batch. Trainers add what they need."""
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(32, ge=1)
+    epochs: int = Field(20, ge=1, le=100_000)
+    batch_size: int = Field(32, ge=1, le=65_536)
     lr: float = Field(1e-3, gt=0)
-    threads: int = Field(1, ge=1)
+    threads: int = Field(1, ge=1, le=1024)
 
 
 class Experiment(Strict):
@@ -90,7 +91,7 @@ class NetworkExperiment(Experiment):
     sampler: Spec = Field(default_factory=lambda: {"name": "shuffle"})
     tta: Literal[1, 2, 4, 8] = 1
     train: Training = Training()
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     plug_ins: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
 
     @field_validator("channels", mode="before")

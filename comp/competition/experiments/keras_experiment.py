@@ -10,7 +10,7 @@ from comp.competition.experiments.experiment import NetworkExperiment, Training
 class KerasTraining(Training):
     """Adam at one rate, as in the article. `precision: bf16` computes in bfloat16 and keeps the network weights in float32."""
 
-    batch_size: int = Field(4, ge=1)
+    batch_size: int = Field(4, ge=1, le=65_536)
     precision: Literal["bf16", "fp32"] = "fp32"
 
 

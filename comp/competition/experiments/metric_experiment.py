@@ -31,7 +31,7 @@ class MetricExperiment(TorchExperiment):
     """
 
     trainer: Literal["metric"]  # type: ignore[assignment]
-    embedding: int = Field(512, ge=2)
+    embedding: int = Field(512, ge=2, le=65_536)
     metric: Spec = Field(default_factory=lambda: {"name": "arcface"})
     identity: Literal["auto", "groups", "labels"] = "auto"
     classification: float = Field(0.0, ge=0)

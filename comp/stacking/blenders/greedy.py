@@ -5,8 +5,9 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
+from comp.stacking.bounds import NoOrMoreBags, Seed, Steps
 from comp.stacking.greedy_objectives import Metric, climb
 from comp.stacking.prediction_set import PredictionSet
 
@@ -54,7 +55,5 @@ class Greedy:
         return predictions.mean_probability(state)
 
 
-def build(
-    steps: PositiveInt = 25, metric: Metric = "macro_f1", bags: NonNegativeInt = 0, fraction: Share = 0.5, seed: NonNegativeInt = 0
-) -> Greedy:
+def build(steps: Steps = 25, metric: Metric = "macro_f1", bags: NoOrMoreBags = 0, fraction: Share = 0.5, seed: Seed = 0) -> Greedy:
     return Greedy(steps, metric, bags, fraction, seed)

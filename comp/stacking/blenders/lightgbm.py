@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt
 
+from comp.stacking.bounds import Rows, Seed, Steps
 from comp.stacking.prediction_set import PredictionSet
 
 Logits = Literal["own", "all"]
@@ -72,10 +72,10 @@ class LightGBM:
 
 def build(
     logits: Logits = "own",
-    positives: PositiveInt = 60,
-    trees: PositiveInt = 60,
+    positives: Rows = 60,
+    trees: Steps = 60,
     leaves: Annotated[int, Ge(2), Le(1024)] = 7,
     rate: Annotated[float, Gt(0), Le(1)] = 0.1,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> LightGBM:
     return LightGBM(logits, positives, trees, leaves, rate, seed)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
 
 from comp.base import registry
+from comp.stacking.bounds import Rows
 from comp.stacking.prediction_set import PredictionSet
 
 
@@ -29,5 +29,5 @@ class PerClass:
         return predicted
 
 
-def build(blender: dict[str, Any], positives: PositiveInt = 200) -> PerClass:
+def build(blender: dict[str, Any], positives: Rows = 200) -> PerClass:
     return PerClass(registry.build("blenders", blender), positives)

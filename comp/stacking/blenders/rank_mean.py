@@ -2,8 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
 
+from comp.stacking.bounds import Rows
 from comp.stacking.prediction_set import PredictionSet
 
 Floats = NDArray[np.floating]
@@ -43,5 +43,5 @@ class RankMean:
         return np.log(rank) - np.log1p(-rank)
 
 
-def build(points: PositiveInt = 128) -> RankMean:
+def build(points: Rows = 128) -> RankMean:
     return RankMean(points)

@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt
 
 from comp.metrics.f1_search import NEVER, midpoints
+from comp.stacking.bounds import Bags, Seed
 from comp.stacking.prediction_set import PredictionSet
 
 Floats = NDArray[np.floating]
@@ -53,5 +53,5 @@ def best_in_bags(hits: NDArray[np.int64], misses: NDArray[np.int64], rng: np.ran
     return (2 * true / (true + false + true[:, -1:])).argmax(axis=1)
 
 
-def build(bags: PositiveInt = 50, seed: NonNegativeInt = 0) -> Bagged:
+def build(bags: Bags = 50, seed: Seed = 0) -> Bagged:
     return Bagged(bags, seed)

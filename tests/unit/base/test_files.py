@@ -1,8 +1,15 @@
+"""Files are whole or absent, regular, and as open to others as the user's umask says."""
+
 import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from comp.base.files import atomic_write, hash_of, write_json
+from comp.base.files import atomic_write, hash_of, read_text, remove_leftovers, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -18,6 +25,45 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         write_half()
     assert json.loads(path.read_text()) == {"a": 1}
     assert [entry.name for entry in path.parent.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_the_users_umask_decides_who_may_read(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "file", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_who_writes_next_clears_what_killed_writers_left_and_nothing_of_living_ones(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    name = ".file.csv.{}-{}-0123abcd.part"
+    left = tmp_path / name.format(platform.node(), dead.pid)
+    kept = [
+        tmp_path / name.format(platform.node(), os.getpid()),
+        tmp_path / name.format("elsewhere", 1),
+        tmp_path / ".other.csv.x-1-a.part",
+    ]
+    for path in (left, *kept):
+        path.write_text("half")
+    write_text(tmp_path / "file.csv", "whole")
+    assert not left.exists()
+    assert all(path.exists() for path in kept)
+    remove_leftovers(tmp_path / "file.csv")
+    assert [path.exists() for path in kept] == [False, False, True]
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "a µ")
+    assert read_text(tmp_path / "file") == "a µ"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / "pipe", tmp_path, tmp_path / "loop", Path("/dev/zero")):
+        with pytest.raises(OSError):  # noqa: PT011  # each kind has its own number
+            read_text(path)
 
 
 def test_hash_ignores_key_order_and_sees_values():

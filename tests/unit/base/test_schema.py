@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from comp.base.errors import ConfigError
@@ -55,3 +57,47 @@ def test_files_that_are_no_plain_mapping_are_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"x\.yaml"):
         read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: " + "[" * 3000 + "]" * 3000, "is nested too deeply"),
+        ("a0: &a0 [1, 1]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(40)), "make more than 100,000 values"),
+        ("a: &a [*a]", "make more than 100,000 values"),
+        ("a: 1\nb: 2\na: 3", "the key 'a' comes twice"),
+        ("a: " + "9" * 5000, "is not YAML"),
+        ("a: \0", "is not YAML"),
+        ("", "holds no mapping"),
+    ],
+)
+def test_yaml_that_would_do_harm_is_refused_on_one_line(tmp_path, text, why):
+    path = tmp_path / "hostile.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=why) as refused:
+        read_yaml(path)
+    assert len(str(refused.value)) < 500
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xb5")
+    for name in ("pipe", "folder", "loop", "latin"):
+        with pytest.raises(ConfigError, match=f"{name}.yaml"):
+            read_yaml(tmp_path / f"{name}.yaml")
+
+
+def test_a_few_references_are_read(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("a: &x {k: 1}\nb: {<<: *x, l: 2}\nc: *x\n")
+    assert read_yaml(path) == {"a": {"k": 1}, "b": {"k": 1, "l": 2}, "c": {"k": 1}}
+
+
+@pytest.mark.parametrize("settings", ["seed=" + "[" * 3000, "seed=" + "9" * 5000, "seed=*x", "seed={a: 1, a: 2}"])
+def test_settings_that_would_do_harm_are_refused(settings):
+    with pytest.raises(ConfigError, match="is not key=value") as refused:
+        parse_settings(settings)
+    assert len(str(refused.value)) < 500

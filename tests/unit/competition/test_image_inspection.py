@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from comp.base.errors import DataError
-from comp.competition.image_inspection import find_images
+from comp.competition.image_inspection import FoundImages, find_images
 from comp.competition.table_inspection import find_tables
 from tests.unit.competition.folder import write_tables
 
@@ -19,17 +19,22 @@ def draw(path: Path, shape: tuple[int, ...] = (20, 30), dtype: type = np.uint8) 
     assert cv2.imwrite(str(path), RNG.integers(1, np.iinfo(dtype).max, shape, dtype))
 
 
+def found_in(folder: Path) -> FoundImages | None:
+    tables = find_tables(folder)
+    return find_images(folder, tables.train_ids, tables.test_ids)
+
+
 def test_one_file_per_channel(tmp_path: Path) -> None:
     folder = write_tables(tmp_path, "Id,Target\na,1\nb,0\n")
     for split, ids in (("train", "ab"), ("test", ("t1", "t2"))):
         for image_id in ids:
             for channel in ("yellow", "red", "er", "green"):
                 draw(folder / split / f"{image_id}_{channel}.png")
-    found = find_images(folder, find_tables(folder))
+    found = found_in(folder)
     assert found is not None
-    assert (found.train_folder, found.test_folder, found.pattern) == ("train", "test", "{id}_{channel}.png")
+    assert (found.train.folder, found.test.folder, found.train.pattern) == ("train", "test", "{id}_{channel}.png")
     assert found.channels == ("red", "green", "yellow", "er")
-    assert (dict(found.formats), dict(found.bits), dict(found.sizes)) == ({"PNG": 16}, {8: 16}, {(30, 20): 4})
+    assert (dict(found.samples.formats), dict(found.samples.bits), dict(found.samples.sizes)) == ({"PNG": 16}, {8: 16}, {(30, 20): 4})
     assert found.missing == {"train": [], "test": []}
 
 
@@ -39,11 +44,11 @@ def test_one_file_with_all_channels_and_numbers_as_ids(tmp_path: Path) -> None:
     for split, count in (("train", 120), ("test", 118)):
         for number in range(1, count):
             draw(folder / "images" / f"{split}_tiles" / f"img-{number}.tif", (16, 16, 3), np.uint16)
-    found = find_images(folder, find_tables(folder))
+    found = found_in(folder)
     assert found is not None
-    assert (found.train_folder, found.test_folder, found.pattern) == ("images/train_tiles", "images/test_tiles", "img-{id}.tif")
+    assert (found.train.folder, found.test.folder, found.train.pattern) == ("images/train_tiles", "images/test_tiles", "img-{id}.tif")
     assert found.channels == ("red", "green", "blue")
-    assert set(found.bits) == {16}
+    assert set(found.samples.bits) == {16}
     assert found.missing == {"train": [], "test": ["118", "119"]}
 
 
@@ -52,17 +57,17 @@ def test_a_folder_for_each_id_and_extensions_in_the_id(tmp_path: Path) -> None:
     for image_id in "ab":
         for channel in ("C1", "C2"):
             draw(folder / "train" / image_id / f"{image_id}-{channel}.png")
-    found = find_images(folder, find_tables(folder))
+    found = found_in(folder)
     assert found is not None
-    assert (found.pattern, found.channels) == ("{id}/{id}-{channel}.png", ("C1", "C2"))
+    assert (found.train.pattern, found.channels) == ("{id}/{id}-{channel}.png", ("C1", "C2"))
     assert found.missing == {"train": [], "test": ["t1", "t2"]}
 
     folder = write_tables(tmp_path / "extensions", "Id,Target\na.png,1\nb.png,0\n")
     for image_id in "ab":
         draw(folder / "train" / f"{image_id}.png")
-    found = find_images(folder, find_tables(folder))
+    found = found_in(folder)
     assert found is not None
-    assert (found.pattern, found.channels) == ("{id}", ("grey",))
+    assert (found.train.pattern, found.channels) == ("{id}", ("grey",))
 
 
 def test_missing_files_are_named_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
@@ -71,13 +76,13 @@ def test_missing_files_are_named_and_a_damaged_one_is_refused(tmp_path: Path) ->
         for channel in ("red", "green"):
             draw(folder / "train" / f"{image_id}_{channel}.png")
     (folder / "train" / "b_green.png").unlink()
-    found = find_images(folder, find_tables(folder))
+    found = found_in(folder)
     assert found is not None
     assert found.missing["train"] == ["b"]
     whole = (folder / "train" / "c_red.png").read_bytes()
     (folder / "train" / "c_red.png").write_bytes(whole[:-20])
     with pytest.raises(DataError, match=r"c_red\.png is cut off"):
-        find_images(folder, find_tables(folder))
+        found_in(folder)
 
 
 def test_names_without_a_pattern_are_refused(tmp_path: Path) -> None:
@@ -86,11 +91,11 @@ def test_names_without_a_pattern_are_refused(tmp_path: Path) -> None:
         for name in ("red_1", "green_2", "blue"):
             draw(folder / "train" / f"{image_id}_{name}.png")
     with pytest.raises(DataError, match="follow no pattern"):
-        find_images(folder, find_tables(folder))
+        found_in(folder)
 
 
 def test_no_images_is_no_error(tmp_path: Path) -> None:
     folder = write_tables(tmp_path, "Id,Target\na,1\n")
-    assert find_images(folder, find_tables(folder)) is None
+    assert found_in(folder) is None
     draw(folder / "logo.png")
-    assert find_images(folder, find_tables(folder)) is None
+    assert found_in(folder) is None

@@ -48,3 +48,25 @@ def test_a_class_subset_keeps_its_tokens():
 def test_contradictory_classes_are_refused(names, tokens):
     with pytest.raises(ConfigError):
         LabelSpace(tuple(names), tuple(tokens))
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ","])
+def test_other_separators(separator):
+    space = LabelSpace(("red", "light blue", "x"), ("red", "light blue", "x"), separator)
+    matrix = space.multi_hot([f"red{separator}light blue", f" x {separator}", ""], ["a", "b", "c"], "train.csv")
+    np.testing.assert_array_equal(matrix, [[1, 1, 0], [0, 0, 1], [0, 0, 0]])
+    assert space.strings(matrix) == [f"red{separator}light blue", "x", ""]
+    assert space.only([1, 2]).strings(matrix[:, 1:]) == ["light blue", "x", ""]
+
+
+@pytest.mark.parametrize(("token", "separator"), [("light blue", " "), ("a|b", "|"), ("", " "), (" a", "|")])
+def test_a_token_that_a_separator_divides_is_refused(token, separator):
+    with pytest.raises(ConfigError, match="is divided by the separator"):
+        LabelSpace(("one", "two"), ("x", token), separator)
+
+
+def test_a_label_of_a_million_characters_gives_a_short_line():
+    with pytest.raises(DataError) as caught:
+        SPACE.multi_hot(["9" * 1_000_000], ["a"], "train.csv")
+    assert "(1,000,000 characters)" in str(caught.value)
+    assert len(str(caught.value)) < 250

@@ -1,5 +1,7 @@
 """The fold map: its file, its fingerprint, known groups; maps that are refused."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,12 @@ def test_the_fingerprint_sees_every_column() -> None:
         ("id,fold,group\na,0,x\nb,-2,y\n", "fold '-2' of id b"),
         ("id,fold,group\na,0,x\nb,300,y\n", "fold '300' of id b"),
         ("id,fold,group\na,0,x\nb,1,y,z,q\n", "is not a CSV table"),
+        ("id,fold,group\na,0,x\nb,1\n", "is not a CSV table (row 3 has 2 fields, the header 3)"),
+        ("id,fold,group\na,0,x\nb,1,\n", "id b has no group"),
+        ("id,fold,group\nq,a,0,x\nq,b,1,y\n", "is not a CSV table (row 2 has 4 fields, the header 3)"),
+        ('id,fold,group\na,0,x\nb,1,"y\n', "is not a CSV table"),
+        ("id,fold,group\na,0,x\nb,1,y\0\n", "is not a CSV table (holds NUL bytes"),
+        ("id,fold,group\na,0,x\nb,1,\xe9\n", "is not a CSV table (is not UTF-8"),
     ],
 )
 def test_broken_maps_are_refused_by_name(tmp_path: Path, text: str | None, message: str) -> None:
@@ -70,6 +78,18 @@ def test_broken_maps_are_refused_by_name(tmp_path: Path, text: str | None, messa
     assert str(path) in str(caught.value)
     assert "make folds" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_something_else_in_place_of_a_map_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "folds.csv")
+    with pytest.raises(FoldError, match=r"folds\.csv is not a CSV table \(.*(a folder|no regular file).*\): run `make folds`"):
+        FoldMap.read(tmp_path / "folds.csv")
+
+
+def test_a_map_may_be_separated_by_semicolons(tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_text("\ufeffid;fold;group\na;0;x\nb;1;y\n")
+    assert FoldMap.read(tmp_path / "folds.csv").ids == ("a", "b")
 
 
 def test_a_map_of_other_ids_is_refused() -> None:

@@ -17,8 +17,8 @@ from comp.base.errors import DataError
 from comp.base.locks import lock
 from comp.images import cache_writer
 from comp.images.cache import Cache, open_cache
-from comp.images.cache_writer import fill_cache
-from comp.images.read import read_image
+from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images.read import Image, read_image
 
 CHANNELS = ("red", "green")
 SIZE = 32
@@ -39,23 +39,23 @@ def draw(folder: Path, count: int, side: int = 64, channels: tuple[str, ...] = C
 
 
 def expected(files: dict[str, list[Path]], size: int = SIZE) -> NDArray[np.uint8]:
-    images = [read_image(paths, len(paths)) for paths in files.values()]
-    small = [[cv2.resize(channel, (size, size), interpolation=cv2.INTER_AREA) for channel in np.moveaxis(image, 2, 0)] for image in images]
+    images = [read_image(paths, len(paths)).channels for paths in files.values()]
+    small = [[cv2.resize(channel, (size, size), interpolation=cv2.INTER_AREA) for channel in image] for image in images]
     return np.moveaxis(np.array(small), 1, 3)
 
 
 def fill(folder: Path, files: dict[str, list[Path]], size: int = SIZE) -> Cache:
-    return fill_cache(folder, files, size, CHANNELS, THEN, announce)
+    return fill_cache(folder, CacheContent(files, size, CHANNELS), THEN, announce)
 
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
 
-    def counting(files: list[Path], channels: int) -> list[NDArray[np.uint8]]:
+    def counting(files: list[Path], channels: int, levels: None) -> Image:
         read.append(files[0].name.split("_")[0])
-        return list(np.moveaxis(read_image(files, channels), 2, 0))
+        return read_image(files, channels, levels)
 
-    monkeypatch.setattr(cache_writer, "read_channels", counting)
+    monkeypatch.setattr(cache_writer, "read_image", counting)
     return read
 
 
@@ -109,7 +109,7 @@ def test_another_size_or_other_channels_are_read_again(tmp_path: Path) -> None:
     fill(tmp_path / "cache", files)
     np.testing.assert_array_equal(fill(tmp_path / "cache", files, 16).images, expected(files, 16))
     swapped = {image_id: paths[::-1] for image_id, paths in files.items()}
-    cache = fill_cache(tmp_path / "cache", swapped, 16, CHANNELS[::-1], THEN, announce)
+    cache = fill_cache(tmp_path / "cache", CacheContent(swapped, 16, CHANNELS[::-1]), THEN, announce)
     np.testing.assert_array_equal(cache.images, expected(files, 16)[..., ::-1])
 
 
@@ -121,7 +121,7 @@ cache_writer.SECONDS_BETWEEN_FLUSHES = 0.01
 folder, images = Path(sys.argv[1]), Path(sys.argv[2])
 files = {f"id-{n}": [images / f"id-{n}_{c}.png" for c in ("red", "green")] for n in range(int(sys.argv[3]))}
 print("ready", flush=True)
-cache_writer.fill_cache(folder, files, 32, ("red", "green"), "again", lambda rows: None)
+cache_writer.fill_cache(folder, cache_writer.CacheContent(files, 32, ("red", "green")), "again", lambda rows: None)
 """
 
 
@@ -171,7 +171,7 @@ def test_damaged_files_are_all_named_and_the_rest_is_kept(tmp_path: Path, monkey
     for path in files["id-15"]:
         cv2.imwrite(str(path), np.zeros((64, 64), np.uint8))
     report = tmp_path / "cache-unreadable.csv"
-    with pytest.raises(DataError, match=rf"5 of 20 images cannot be used: .*2 more \(all in {report}\): .*: type this again"):
+    with pytest.raises(DataError, match=rf"5 of 20 images cannot be used: .*2 more \(all in {report}\): type this again"):
         fill(tmp_path / "cache", files)
     rows = list(csv.DictReader(report.read_text().splitlines()))
     assert [row["id"] for row in rows] == ["id-3", "id-5", "id-8", "id-13", "id-15"]
@@ -225,6 +225,105 @@ def test_odd_files_are_remarked_on_by_name(tmp_path: Path) -> None:
     assert open_cache(tmp_path / "cache").remarks() == remarks
 
 
+def test_a_black_image_is_refused_unless_it_may_be_black(tmp_path: Path) -> None:
+    files = draw(tmp_path / "test", 3)
+    for path in files["id-1"]:
+        cv2.imwrite(str(path), np.zeros((64, 64), np.uint8))
+    with pytest.raises(DataError, match=r"id-1_red\.png \(and its 1 other channels\) is all black, every pixel is 0"):
+        fill(tmp_path / "cache", files)
+    cache = fill_cache(tmp_path / "cache", CacheContent(files, SIZE, CHANNELS, may_be_black=True), THEN, announce)
+    assert not cache.images[1].any()
+    assert cache.remarks() == [("id-1", "all black: red, green")]
+
+
+def test_bits_that_are_not_used_and_grey_files_are_remarked_on(tmp_path: Path) -> None:
+    rng, folder = np.random.default_rng(0), tmp_path / "train"
+    folder.mkdir()
+    colours = ("red", "green", "blue")
+    files = {name: [folder / f"{name}.png"] for name in ("a", "b")}
+    cv2.imwrite(str(folder / "a.png"), np.full((64, 64, 3), 3000, np.uint16) + rng.integers(0, 1000, (64, 64, 3), np.uint16))
+    cv2.imwrite(str(folder / "b.png"), rng.integers(0, 256, (64, 64), np.uint8))
+    remarks = fill_cache(tmp_path / "cache", CacheContent(files, SIZE, colours), THEN, announce).remarks()
+    assert [image_id for image_id, _ in remarks] == ["all", "b"]
+    assert remarks[0][1].startswith("no stored value is above 3,99")
+    assert "if they have 12 bits, say so: images: {bits: 12}" in remarks[0][1]
+    assert remarks[1][1] == "grey, taken for red, green and blue"
+    declared = fill_cache(tmp_path / "cache", CacheContent(files, SIZE, colours, levels=(0, 4095)), THEN, announce)
+    assert [image_id for image_id, _ in declared.remarks()] == ["b"]
+    assert declared.images[0].min() >= 3000 * 255 // 4095
+
+
+def test_pixels_that_changed_on_the_disk_are_noticed_and_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = draw(tmp_path / "train", 70)
+    whole = fill(tmp_path / "cache", files).images.copy()
+    assert len(open_cache(tmp_path / "cache").damaged_rows()) == 0
+    with (tmp_path / "cache" / "images.u8").open("r+b") as pixels:
+        for row in (3, 68):
+            pixels.seek(row * SIZE * SIZE * 2 + 5)
+            byte = pixels.read(1)[0]
+            pixels.seek(-1, os.SEEK_CUR)
+            pixels.write(bytes([byte ^ 16]))
+    np.testing.assert_array_equal(open_cache(tmp_path / "cache").damaged_rows(), [3, 68])
+    cache = fill_cache(tmp_path / "cache", CacheContent(files, SIZE, CHANNELS), THEN, announce, verify=True)
+    np.testing.assert_array_equal(cache.images, whole)
+    assert f"{tmp_path / 'cache'}: 2 images are damaged (id-3, id-68) and are read again" in capsys.readouterr().out
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
+    files, folder = draw(tmp_path / "train", 3), tmp_path / "cache"
+    whole = fill(folder, files).images.copy()
+
+    def replaced_by_folder(path: Path) -> None:
+        path.unlink()
+        path.mkdir()
+
+    index = (folder / "index.json").read_text()
+    for name, content in {
+        "index.json": ["", "{", "[]", "null", "3", '{"ids": 3}', "[" * 100_000, index.replace('"size": 32', '"size": "32"'), index[:-20]],
+        "images.u8": ["", "x" * 100], "rows.bin": ["", "x" * 64],
+    }.items():  # fmt: skip
+        for text in content:
+            (folder / name).write_text(text)
+            np.testing.assert_array_equal(fill(folder, files).images, whole)
+        replaced_by_folder(folder / name)
+        np.testing.assert_array_equal(fill(folder, files).images, whole)
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    folder.write_text("a file in place of the folder")
+    np.testing.assert_array_equal(fill(folder, files).images, whole)
+
+
+def test_the_fingerprint_changes_with_the_pixels_and_not_with_files_or_rows(tmp_path: Path) -> None:
+    files = draw(tmp_path / "train", 4)
+    first = fill(tmp_path / "cache", files).fingerprint
+    for paths in files.values():
+        for path in paths:
+            path.write_bytes(path.read_bytes())  # the same pixels, later
+    assert fill(tmp_path / "cache", files).fingerprint == first
+    assert fill(tmp_path / "other", dict(reversed(files.items()))).fingerprint == first
+    others = {fill(tmp_path / "smaller", files, 16).fingerprint}
+    others.add(fill_cache(tmp_path / "names", CacheContent(files, SIZE, ("red", "blue")), THEN, announce).fingerprint)
+    others.add(fill(tmp_path / "fewer", {image_id: files[image_id] for image_id in list(files)[1:]}).fingerprint)
+    image = cv2.imread(str(files["id-2"][0]), cv2.IMREAD_UNCHANGED)
+    image[:8, :8] ^= 64
+    cv2.imwrite(str(files["id-2"][0]), image)
+    others.add(fill(tmp_path / "cache", files).fingerprint)
+    assert len(others | {first}) == 5
+
+
+def test_a_file_replaced_by_one_of_the_same_length_and_time_is_read_again(tmp_path: Path) -> None:
+    files = draw(tmp_path / "train", 2)
+    for path in files["id-0"]:
+        cv2.imwrite(str(path), np.full((64, 64), 10, np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    fill(tmp_path / "cache", files)
+    before = files["id-0"][0].stat()
+    cv2.imwrite(str(files["id-0"][0]), np.full((64, 64), 20, np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 0])
+    os.utime(files["id-0"][0], ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert files["id-0"][0].stat().st_size == before.st_size
+    assert fill(tmp_path / "cache", files).images[0, 0, 0].tolist() == [20, 10]
+
+
 def test_a_cache_that_another_process_has_filled_meanwhile_is_not_filled_again(tmp_path: Path) -> None:
     files, folder = draw(tmp_path / "train", 2), tmp_path / "cache"
     with lock(tmp_path / "cache.lock", "someone"):
@@ -251,9 +350,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DataError, match="cannot be written"):
         fill(tmp_path / "cache", files)
     with pytest.raises(DataError, match=r"needs .* GB and .* are free"):
-        fill_cache(
-            tmp_path / "huge", {f"id-{n}": paths for n, paths in enumerate([files["id-0"]] * 100)}, 200_000, CHANNELS, THEN, announce
-        )
+        fill(tmp_path / "huge", {f"id-{n}": paths for n, paths in enumerate([files["id-0"]] * 100)}, 200_000)
 
 
 def test_no_cache_is_named(tmp_path: Path) -> None:
@@ -272,7 +369,7 @@ def test_anonymous_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
 MEASURED = """
 import re, sys, threading, time
 from pathlib import Path
-from comp.images.cache_writer import fill_cache
+from comp.images.cache_writer import CacheContent, fill_cache
 folder, image, count = Path(sys.argv[1]), Path(sys.argv[2]) / "id-0_red.png", int(sys.argv[3])
 peak = 0
 def watch():
@@ -281,7 +378,7 @@ def watch():
         peak = max(peak, int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024)
         time.sleep(0.005)
 threading.Thread(target=watch, daemon=True).start()
-fill_cache(folder, {f"id-{n}": [image, image] for n in range(count)}, 512, ("red", "green"), "again", lambda rows: None)
+fill_cache(folder, CacheContent({f"id-{n}": [image, image] for n in range(count)}, 512, ("red", "green")), "again", lambda rows: None)
 print(peak)
 """
 

@@ -1,6 +1,7 @@
 """Near-duplicates are found, different images are not: on drawn fields, on real images, on the practice competition's truth."""
 
 import os
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
-from comp.images.duplicates import aligned_correlation, components, find_duplicates, perceptual_hashes
+from comp.images.duplicates import aligned_correlation, components, find_duplicates, perceptual_hashes, read_pairs
 from comp.practice.draw import draw_field
 from comp.practice.tables import PracticeSpec, draw_tables
 from comp.practice.writer import scene
@@ -134,3 +135,36 @@ def test_a_list_of_other_images_is_refused() -> None:
         components(["a", "b"], pd.DataFrame({"id_a": ["a"], "id_b": ["z"]}))
     with pytest.raises(ValueError, match="2 images for 3 ids"):
         find_duplicates(blobs(2), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0\0\0",
+        b"no table",
+        b"id_a,id_b,bits\na,b",
+        b"id_a,id_b\na",
+        b"id_a,id_b\na,b,c,d\ne,f\n",
+        b"id_a,id_b\na,\xff\n",
+        b"id_a,id_b\na,b\0\n",
+        b'id_a,id_b\na,"b\n',
+    ],
+)
+def test_a_damaged_list_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pairs.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"pairs\.csv (cannot be read as CSV|has no column|is damaged).*: type this") as refused:
+        read_pairs(tmp_path / "pairs.csv", "type this")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_something_else_in_place_of_a_list_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "pairs.csv")
+    with pytest.raises(DataError, match=r"pairs\.csv cannot be read \(.*\): type this"):
+        read_pairs(tmp_path / "pairs.csv", "type this")
+
+
+def test_a_list_made_by_hand_needs_two_columns_only(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("id_b,id_a\nNA,null")
+    assert read_pairs(tmp_path / "pairs.csv", "").to_dict("list") == {"id_b": ["NA"], "id_a": ["null"]}

@@ -84,3 +84,14 @@ def test_interval_is_centred_on_the_value() -> None:
     low, high = Scored(0.5, np.array([0.1, 0.2, 0.3])).estimate.interval
     assert (low + high) / 2 == pytest.approx(0.5)
     assert high - low == pytest.approx(2 * 1.96 * np.std([0.1, 0.2, 0.3]))
+
+
+def test_the_interval_of_a_score_ends_at_0_and_1_and_that_of_a_difference_does_not() -> None:
+    assert Scored(0.9, np.array([0.7, 1.0, 0.4])).estimate.interval[1] == 1
+    assert Scored(0.1, np.array([0.3, 0.0, 0.9])).estimate.interval[0] == 0
+    low, high = Scored(0.9, np.array([0.0, 1.0])).gain_over(Scored(0.1, np.array([1.0, 0.0]))).interval
+    assert low < 0 < 1 < high
+    three = np.eye(3, dtype=bool)
+    low, high = GroupBootstrap(three, np.arange(3), 200, 0).score(three).estimate.interval
+    assert 0 <= low <= high <= 1
+    assert Estimate(0.5, 0.1, is_score=True) == Estimate(0.5, 0.1)

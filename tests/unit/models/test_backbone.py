@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.models import initial_weights as weights_module
-from comp.models.backbone import build_classifier, check_size
+from comp.models.backbone import build_classifier, check_backbone, check_size
 from comp.models.initial_weights import weights_source
 
 MEAN, DEVIATION = torch.tensor([10.0, 20.0, 30.0, 40.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
@@ -93,6 +93,29 @@ def test_mistakes_are_one_line(backbone, weights, message):
     with pytest.raises(ConfigError, match=message) as caught:
         make(backbone, weights)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("resnet18.a1_in21k", "timm has no weights 'a1_in21k' of the backbone resnet18: its tags are: a1_in1k, a2_in1k, a3_in1k, fb_ssl"),
+        ("resnet18.", "timm has no weights '' of the backbone resnet18: its tags are: a1_in1k"),
+        ("allcnn.a1_in1k", "timm has no weights 'a1_in1k' of the backbone allcnn: write allcnn, which has no weights with a tag"),
+        ("ResNet18", "timm has no backbone 'ResNet18': near it: "),
+        ("x" * 300, f"timm has no backbone '{'x' * 40}... (300 characters)': list them with"),
+        ("hf_hub:timm/resnet18", "timm has no backbone 'hf_hub:timm/resnet18'"),
+    ],
+)
+def test_unknown_tags_and_backbones_are_named(backbone, message):
+    with pytest.raises(ConfigError) as caught:
+        check_backbone(at_size(backbone, 64))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet18.a1_in1k", "test_resnet", "test_resnet.r160_in1k", "allcnn"])
+def test_known_tags_are_accepted(backbone):
+    check_backbone(at_size(backbone, 64))
 
 
 def at_size(backbone, size):

@@ -126,6 +126,57 @@ def test_another_spec_replaces_the_old(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "data" / "complete.json").read_text())["spec"]["seed"] == 1
 
 
+def damaged(path: Path, damage: bytes | None) -> None:
+    """None makes a pipe."""
+    path.unlink(missing_ok=True)
+    if damage is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(damage)
+
+
+@pytest.mark.parametrize(("name", "damage"), [("complete.json", b"{"), ("drawing.json", None)])
+def test_with_a_damaged_stamp_all_is_drawn_again(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, damage: bytes | None
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(drawn, folder)
+    (folder / "complete.json").unlink()
+    damaged(folder / name, damage)
+    next(folder.glob("train/*_red.png")).write_bytes(b"other pixels" + b"\x00\x00\x00\x00IEND\xaeB`\x82")
+    write(folder, SPEC, 1)
+    assert contents(folder) == contents(drawn)
+    line = f"{folder}/complete.json is damaged or missing, so the practice competition is drawn again\n"
+    assert capsys.readouterr().out.startswith(line)
+
+
+@pytest.mark.parametrize("name", ["complete.json", "drawing.json"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'"hash"', b'{"spec": 1}', b"\xff\0", b"[" * 5000, None])
+def test_a_damaged_stamp_beside_other_files_removes_nothing(drawn: Path, tmp_path: Path, name: str, damage: bytes | None) -> None:
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "complete.json").unlink()
+    (tmp_path / "thesis.txt").write_text("years of work")
+    damaged(tmp_path / name, damage)
+    with pytest.raises(DataError, match="holds files that are not the practice competition's"):
+        write(tmp_path, SPEC, 1)
+    assert contents(tmp_path).keys() >= contents(drawn).keys() - {"complete.json"} | {"thesis.txt"}
+
+
+def test_tables_of_the_same_names_are_left_alone(tmp_path: Path) -> None:
+    for name in ("train.csv", "complete.json"):
+        (tmp_path / name).write_text("years of work")
+    with pytest.raises(DataError, match="holds files that are not the practice competition's"):
+        write(tmp_path, SPEC, 1)
+    assert contents(tmp_path).keys() == {"train.csv", "complete.json"}
+
+
+def test_a_pipe_in_place_of_an_image_is_replaced(drawn: Path, tmp_path: Path) -> None:
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
+    damaged(next(tmp_path.glob("test/*_blue.png")), None)
+    write(tmp_path, SPEC, 1)
+    assert contents(tmp_path) == contents(drawn)
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DataError, match="holds files that are not the practice competition's"):

@@ -1,6 +1,7 @@
 """The sidecar of a submission: the score to expect and the class subset, or an error that names the file."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,15 @@ def test_a_csv_made_elsewhere_has_an_empty_sidecar_and_a_damaged_one_is_refused(
     path.with_suffix(".json").write_text("{")
     with pytest.raises(SubmissionError, match=r"mine\.json cannot be read as JSON"):
         read_sidecar(path)
+    for damaged in (b"\xff\xfe\x00", b"", b"[" * 100_000, b"[1]", b"\0"):
+        path.with_suffix(".json").write_bytes(damaged)
+        with pytest.raises(SubmissionError, match=r"mine\.json (cannot be read as|holds no) JSON"):
+            read_sidecar(path)
+    path.with_suffix(".json").unlink()
+    os.mkfifo(path.with_suffix(".json"))
+    with pytest.raises(SubmissionError, match=r"mine\.json is not a regular file: remove it"):
+        read_sidecar(path)
+    path.with_suffix(".json").unlink()
     path.with_suffix(".json").write_text('{"nested": {"score": 0.5}}')
     with pytest.raises(SubmissionError, match=r"mine\.json: nested has no value and error"):
         expected_score(path)

@@ -1,7 +1,9 @@
 """A submission is checked before it is written, and again when it is read."""
 
 import csv
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +32,8 @@ def test_rows_and_sidecar_come_back_as_given(tmp_path: Path) -> None:
     path = written(tmp_path)
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == [["Id", "Predicted"], ["b", "0"], ["a", "2 0"], ["c", "1"]]
-    assert json.loads(path.with_suffix(".json").read_text()) == read_sidecar(path) == SIDECAR
+    made = {**SIDECAR, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert json.loads(path.with_suffix(".json").read_text()) == read_sidecar(path) == made
     assert expected_score(path) == Estimate(0.5, 0.1)
     ids, decisions = read_submission(path, COMPETITION)
     assert ids == IDS
@@ -92,7 +95,10 @@ def test_summary_counts_rows_labels_and_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("", "has the columns '', not 'Id,Predicted'"),
+        ("", "cannot be read as CSV (it is empty)"),
+        ("Id;Predicted\na;0\n", "has the columns 'Id;Predicted', not 'Id,Predicted'"),
+        (",Id,Predicted\n0,a,0\n", "has the columns ',Id,Predicted'"),
+        ("Id,Predicted\na,0\nb,1\nc,2\n d,0\n", "holds 1 ids that sample_submission.csv does not, e.g. ' d'"),
         ("Id,Target\na,0\nb,1\nc,2\n", "has the columns 'Id,Target'"),
         ("Id,Predicted,Target\na,0,0\n", "has the columns 'Id,Predicted,Target'"),
         ("Id,Predicted\na,0\nb,1,2\nc,2\n", "row 3 has 3 fields, not 2"),
@@ -121,6 +127,68 @@ def test_rows_and_columns_may_come_in_any_order(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("Predicted,Id\n2,c\n0,a\n1,b\n")
     assert check_submission(path, COMPETITION, ("a", "b", "c")).rows == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Id,Predicted\na,0\nb,1\nc,2 0\n\n",
+        "Id,Predicted\na,0\nb,1\nc,2 0\n \n\n",
+        "\ufeffId,Predicted\na,0\nb,1\nc,2 0\n",
+        "Id,Predicted\r\na,0\r\nb,1\r\nc,2 0\r\n\r\n",
+        '"Id","Predicted"\n"a","0"\n"b","1"\n"c","2 0"\n',
+        "Id, Predicted\na, 0\nb,1 \nc,  2   0 \n",
+        "Id,Predicted\na,0\nb,1\nc,2 0",
+    ],
+)
+def test_ways_to_write_the_same_submission(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content.encode())
+    assert check_submission(path, COMPETITION, ("a", "b", "c")).per_class == {"Nucleus": 2, "Cytosol": 1, "Rods": 1}
+    np.testing.assert_array_equal(read_submission(path, COMPETITION)[1], [[1, 0, 0], [0, 1, 0], [1, 0, 1]])
+
+
+def test_one_that_was_edited_is_noticed_and_a_copy_is_the_users_own(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace("b,0", "b,1"))
+    with pytest.raises(SubmissionError) as caught:
+        check_submission(path, COMPETITION, IDS)
+    assert f"{path} was edited after it was made ({path.stem}.json has another hash): if you mean it" in str(caught.value)
+    assert f"cp {path} mine.csv, then FILE=mine.csv" in str(caught.value)
+    copy = tmp_path / "mine.csv"
+    copy.write_bytes(path.read_bytes())
+    assert check_submission(copy, COMPETITION, IDS).rows == 3
+    assert written(tmp_path) == path
+    assert check_submission(path, COMPETITION, IDS).rows == 3
+
+
+@pytest.mark.parametrize("stranger", ["../../x", "a\nb", "x" * 5000, "\x1b[31m", "\u202e"])
+@pytest.mark.parametrize("label", ["0", "", "0 0", "9" * 5000])
+def test_hostile_ids_and_labels_are_one_short_line(tmp_path: Path, stranger: str, label: str) -> None:
+    path = tmp_path / "mine.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["Id", "Predicted"], *([image_id, "0"] for image_id in IDS), [stranger, label]])
+    with pytest.raises(SubmissionError) as caught:
+        check_submission(path, COMPETITION, IDS)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.mkdir()
+    with pytest.raises(SubmissionError, match="is a folder"):
+        read_submission(path, COMPETITION)
+    with pytest.raises(SubmissionError, match="there is no submission"):
+        newest_submission(tmp_path, COMPETITION)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(SubmissionError, match="not a regular file"):
+        read_submission(path, COMPETITION)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(SubmissionError, match="cannot be read"):
+        read_submission(path, COMPETITION)
 
 
 def test_newest_is_the_one_written_last_even_if_it_is_written_again(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A sweep of injected faults: damaged files, hostile values, full disks, kills, races, wrong clocks."""
