@@ -4,6 +4,7 @@ import argparse
 import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,6 +33,8 @@ def positive(text: str) -> int:
 def run(command: Callable[[], None]) -> None:
     """Run `command`. A user's mistake, or a machine that fails, prints one line and exits with 2; Ctrl-C exits with 130."""
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         _check_streams()
         command()
     except CompError as error:

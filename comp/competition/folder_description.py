@@ -33,10 +33,11 @@ def _tables(tables: FoundTables) -> dict[str, str]:
     columns, separators = tables.columns, [f", separated by {SEPARATORS[mark]}" if mark != "," else "" for mark in tables.separators]
     rows = "ids" if columns.form.startswith("long") else "rows"
     labels = f"{len(tables.tokens)} columns of classes" if columns.form == "one_hot" else columns.target
-    values = ", ".join(tables.test_columns[1:]) if len(tables.test_columns) < 4 else f"{len(tables.test_columns) - 1} more columns"
+    few = len(tables.test_columns) < 4
+    values = ", ".join(tables.test_columns) if few else f"{columns.id} and {len(tables.test_columns) - 1} more columns"
     return {
         "train": f"{len(tables.train_ids):,} {rows} in {tables.train_file} ({columns.id}, {shorten(labels)}){separators[0]}",
-        "test": f"{len(tables.test_ids):,} {rows} in {tables.test_file} ({columns.id}, {shorten(values)}){separators[1]}",
+        "test": f"{len(tables.test_ids):,} {rows} in {tables.test_file} ({shorten(values)}){separators[1]}",
     }
 
 
@@ -65,7 +66,7 @@ def _images(competition: Competition, images: FoundImages) -> dict[str, str]:
     train, test, samples = images.train, images.test, images.samples
     same = train.pattern == test.pattern
     lines = {
-        "images": f"{train.folder}/ and {test.folder}/, named {train.pattern}{'' if same else f' and {test.pattern}'}",
+        "images": f"{_where(train.folder, test.folder)}, named {train.pattern}{'' if same else f' and {test.pattern}'}",
         "one image": ", ".join(path.relative_to(competition.data).as_posix() for path in images.example),
         "channels": ", ".join(competition.images.channels if competition.images else ()),
         "stored as": f"{_counted(samples.formats)}, {_counted(samples.bits)} bits, {_sizes(images)} (of {samples.sizes.total()} opened)",
@@ -87,6 +88,10 @@ def _images(competition: Competition, images: FoundImages) -> dict[str, str]:
         )
     lines["missing"] = _missing(images)
     return lines
+
+
+def _where(train: str, test: str) -> str:
+    return f"{train}/ and {test}/" if train != test else "this folder" if train == "." else f"{train}/"
 
 
 def _counted(values: Counter[Any]) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from comp.base.errors import DataError
 from comp.competition.file_finder import ANY_ENDING, ANY_FOLDERS, FileFinder, fill
 from comp.competition.file_naming import BESIDE, Naming, find_naming, named_after, spread
-from comp.images.read import EXTENSIONS, StoredChannel, distinct, read_file
+from comp.images.formats.stored import StoredFile
+from comp.images.read import EXTENSIONS, distinct, read_stored
 
 _PLAINLY_IMAGES = 3  # as many image files are no logo
 _USED_BITS = (10, 12, 14)  # what cameras store in files of 16 bits
@@ -28,6 +29,7 @@ class Samples:
     bits: Counter[int]
     sizes: Counter[tuple[int, int]]
     channels: Counter[int]
+    alpha: Counter[bool]
     low: float
     high: float
     floats: bool
@@ -82,7 +84,7 @@ def find_images(folder: Path, train_ids: Sequence[str], test_ids: Sequence[str])
     if not complete:
         raise DataError(f"{folder / train.folder} has no id with all its files", f"the files are expected as {train.pattern}")
     samples = _read(complete)
-    channels = train.channels or _channel_names(samples.channels)
+    channels = train.channels or _channel_names(samples)
     return FoundImages(found["train"], found["test"], channels, samples, missing, tuple(complete[0][1]))
 
 
@@ -151,15 +153,17 @@ def _files(finder: FileFinder, naming: Naming, image_id: str) -> list[Path]:
 
 def _read(images: Sequence[tuple[str, Sequence[Path]]]) -> Samples:
     """Open the files of these ids."""
-    samples = Samples(Counter(), Counter(), Counter(), Counter(), np.inf, -np.inf, False, ())
+    samples = Samples(Counter(), Counter(), Counter(), Counter(), Counter(), np.inf, -np.inf, False, ())
     low, high, floats = samples.low, samples.high, False
     opened = []
     for image_id, files in images:
         for path in files:
-            stored = read_file(path)
+            file = read_stored(path)
+            stored = file.channels
             samples.formats[path.suffix[1:].upper()] += 1
             samples.bits[stored[0].dtype.itemsize * 8] += 1
-            samples.channels[_count(stored)] += 1
+            samples.channels[_count(file)] += 1
+            samples.alpha[file.alpha] += 1
             floats |= stored[0].dtype.kind == "f"
             low, high = min(low, *(float(each.min()) for each in stored)), max(high, *(float(each.max()) for each in stored))
         opened.append((image_id, (stored[0].shape[1], stored[0].shape[0])))
@@ -167,13 +171,13 @@ def _read(images: Sequence[tuple[str, Sequence[Path]]]) -> Samples:
     return replace(samples, low=low, high=high, floats=floats, opened=tuple(opened))
 
 
-def _count(stored: list[StoredChannel]) -> int:
-    return len(stored) if stored[0].dtype.kind == "f" else len(distinct(stored))
+def _count(file: StoredFile) -> int:
+    return len(file.channels) if file.channels[0].dtype.kind == "f" else len(distinct(file.channels))
 
 
-def _channel_names(counts: Counter[int]) -> tuple[str, ...]:
+def _channel_names(samples: Samples) -> tuple[str, ...]:
     """Names for the channels of files that hold all: as many as most files have, but colour if only some are colour."""
-    usual = counts.most_common(1)[0][0]
-    count = 3 if usual == 1 and counts[3] else usual
-    known = {1: ("grey",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
+    usual = samples.channels.most_common(1)[0][0]
+    count = 3 if usual == 1 and samples.channels[3] else usual
+    known = {1: ("grey",), 3: ("red", "green", "blue")} | ({4: ("red", "green", "blue", "alpha")} if samples.alpha[True] else {})
     return known.get(count, tuple(f"channel{number}" for number in range(1, count + 1)))

@@ -72,11 +72,6 @@ def read_image(files: Sequence[Path], channels: int, levels: Levels | None = Non
     return Image(found, peak, from_grey)
 
 
-def read_file(path: Path) -> list[StoredChannel]:
-    """The channels of one file as stored, each (H, W). Errors as in `read_stored`."""
-    return read_stored(path).channels
-
-
 def read_stored(path: Path) -> StoredFile:
     """One file as stored: every sample of it, whatever the format.
 

@@ -21,7 +21,7 @@ from tests.faults import damage, hostile, machine
 from tests.faults.injection import Injection
 from tests.faults.world import World, build
 
-SOURCES = (damage, hostile, machine)
+SOURCES = (machine, damage, hostile)
 
 
 def main() -> None:
@@ -34,19 +34,18 @@ def main() -> None:
         world = build(Path(folder) / "world")
         expected = world.results()
         counts: dict[str, Counter[str]] = defaultdict(Counter)
-        failures = []
+        failures = 0
         with ThreadPoolExecutor(cores()) as pool, LogBar(total=len(chosen), desc="faults", unit="fault") as bar:
             results = pool.map(lambda numbered: _inflicted(world, *numbered, expected), enumerate(chosen))
             for injection, (verdict, wrong) in zip(chosen, results, strict=True):
                 counts[injection.kind][verdict] += 1
                 if wrong:
-                    failures.append(f"{injection.kind}: {injection.name}: {wrong}")
+                    failures += 1
+                    say(f"FAILED {injection.kind}: {injection.name}: {wrong}")
                 bar.update()
     say(f"{'kind':<16}{'faults':>8}{'refused':>9}{'went on':>9}{'failed':>8}")
     for kind, found in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
         say(f"{kind:<16}{found.total():>8}{found['refused']:>9}{found['went on']:>9}{found['failed']:>8}")
-    for failure in failures:
-        say(f"FAILED {failure}")
     sys.exit(1 if failures else 0)
 
 

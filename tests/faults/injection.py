@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.faults.world import Ended, World
 
-INTERRUPTED = {130, 141}  # Ctrl-C, a closed pipe
+INTERRUPTED = {130, 141, -2}  # Ctrl-C, a closed pipe, Ctrl-C while the command is still loading
 
 
 @dataclass(frozen=True)

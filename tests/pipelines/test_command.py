@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +94,15 @@ def test_closed_and_full_streams_end_in_one_line(tmp_path: Path, redirected: str
     )  # fmt: skip
     assert ended.returncode == code, ended.stderr
     assert ended.stderr.strip() == says
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3, 0.6])
+def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path: Path, seconds: float) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "pipelines.fold", "--model", "none", "--fold", "0"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in out + err
+    assert process.returncode in (-signal.SIGINT, 130, 2)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from comp.base.errors import DataError
-from comp.images.read import distinct, read_file, read_image, resize, to_8_bits
+from comp.images.read import distinct, read_image, read_stored, resize, to_8_bits
 
 RNG = np.random.default_rng(0)
 NOISE = cv2.GaussianBlur(RNG.integers(0, 256, (60, 80), np.uint8), (0, 0), 1.5)
@@ -79,7 +79,7 @@ def test_a_changed_byte_of_a_png_is_refused(tmp_path: Path) -> None:
 def test_damage_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("grey.png", "deflate.tif"):
         with pytest.raises(DataError):
-            read_file(written(tmp_path, name, WHOLE[name][:400]))
+            read_stored(written(tmp_path, name, WHOLE[name][:400]))
     assert capfd.readouterr() == ("", "")
 
 
