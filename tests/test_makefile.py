@@ -44,7 +44,16 @@ def test_every_command_says_what_it_does_and_takes_what_make_gives_it(module):
 
 def made(folder, *typed):
     """What make would run: the command's arguments, each in angle brackets. `folder` is where it runs."""
-    command = ["make", "--file", REPOSITORY / "Makefile", "--old-file", ".venv/.ready", *typed, "RUN=printf '<%s>' "]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--file",
+        REPOSITORY / "Makefile",
+        "--old-file",
+        ".venv/.ready",
+        *typed,
+        "RUN=printf '<%s>' ",
+    ]
     return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=True).stdout
 
 
