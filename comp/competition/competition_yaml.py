@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from comp.base.errors import ConfigError
+from comp.base.files import read_text
 from comp.competition.competition import Columns, Competition, load_competition
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.group_inspection import FoundGroups, find_groups
@@ -53,9 +54,17 @@ def yaml_path(name: str) -> Path:
     tracked, path = Path("configs/competitions") / f"{name}.yaml", Path("configs/local") / f"{name}.yaml"
     if tracked.exists():
         raise ConfigError(f"{tracked} exists", f"choose another name, or use this folder for it: make data COMP={name} DATA=dir")
-    if path.exists() and not path.read_text().startswith(WRITTEN):
+    if path.exists() and not _is_ours(path):
         raise ConfigError(f"{path} was written by hand", "choose another name, or remove it")
     return path
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether `make competition` wrote a YAML; not if it cannot be read."""
+    try:
+        return read_text(path).startswith(WRITTEN)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def most_similar(found: FolderContents) -> Competition | None:

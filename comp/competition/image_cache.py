@@ -2,9 +2,10 @@
 
 import csv
 import io
+from pathlib import Path
 
 from comp.base.errors import DataError
-from comp.base.files import write_text
+from comp.base.files import read_text, write_text
 from comp.base.paths import Paths
 from comp.base.processes import cores
 from comp.base.progress import say
@@ -81,7 +82,7 @@ def _say_remarks(cache: Cache) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("id", "remark"), *remarks] if remarks else [])
     file = cache.folder.with_name(f"{cache.folder.name}-remarks.csv")
-    if text.getvalue() == (file.read_text() if file.exists() else ""):
+    if text.getvalue() == _earlier(file):
         return
     write_text(file, text.getvalue())
     if not remarks:
@@ -89,3 +90,11 @@ def _say_remarks(cache: Cache) -> None:
         return
     first = "; ".join(f"{image_id} ({remark})" for image_id, remark in remarks[:NAMED])
     say(f"note: {len(remarks)} remarks on images, all in {file}: {first}")
+
+
+def _earlier(file: Path) -> str:
+    """The remarks that were said before; none if their file is missing or damaged."""
+    try:
+        return read_text(file)
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -191,5 +191,7 @@ def test_only_what_this_command_wrote_is_replaced(project: Path, tmp_path: Path)
     path.write_text(written.split("\n", 1)[1])
     assert "mine.yaml was written by hand" in refusal(typed(project, *arguments), project)
     assert path.read_text() == written.split("\n", 1)[1]
+    path.write_bytes(b"\x82\xff")
+    assert "mine.yaml was written by hand" in refusal(typed(project, *arguments), project)
     for name, problem in (("hpa", "configs/competitions/hpa.yaml exists"), ("../evil", "is not a name for a competition")):
         assert problem in refusal(typed(project, "competition", "--competition", name, "--data", str(folder)), project)
