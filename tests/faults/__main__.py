@@ -32,11 +32,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         say("making a competition with trained models")
         world = build(Path(folder) / "world")
-        expected = world.results()
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         failures = 0
         with ThreadPoolExecutor(cores()) as pool, LogBar(total=len(chosen), desc="faults", unit="fault") as bar:
-            results = pool.map(lambda numbered: _inflicted(world, *numbered, expected), enumerate(chosen))
+            results = pool.map(lambda numbered: _inflicted(world, *numbered), enumerate(chosen))
             for injection, (verdict, wrong) in zip(chosen, results, strict=True):
                 counts[injection.kind][verdict] += 1
                 if wrong:
@@ -49,10 +48,10 @@ def main() -> None:
     sys.exit(1 if failures else 0)
 
 
-def _inflicted(world: World, number: int, injection: Injection, expected: dict[str, str]) -> tuple[str, str]:
+def _inflicted(world: World, number: int, injection: Injection) -> tuple[str, str]:
     copy = world.copy(world.root.with_name(f"fault-{number}"))
     try:
-        return injection.verdict(copy, expected)
+        return injection.verdict(copy, world)
     finally:
         shutil.rmtree(copy.root, ignore_errors=True)
 

@@ -29,8 +29,8 @@ class Injection:
     says: str = ""
     afterwards: bool = False
 
-    def verdict(self, world: World, expected: dict[str, str]) -> tuple[str, str]:
-        """("refused" or "went on", "") or ("failed", what was wrong). `expected` are the results of an undisturbed run."""
+    def verdict(self, world: World, undisturbed: World) -> tuple[str, str]:
+        """("refused" or "went on", "") or ("failed", what was wrong)."""
         self.inflict(world)
         ended = self.run(world, self.command) if self.run else [world.type(self.command)]
         for each in ended:
@@ -40,12 +40,12 @@ class Injection:
             last = world.type(self.command)
             if last.code != 0:
                 return "failed", f"typed again it ends with {last.code}: {last.err[-300:]}"
-            if wrong := differing(world, expected):
+            if wrong := differing(world.results(), undisturbed.results()):
                 return "failed", f"typed again: {wrong}"
         elif ended[-1].code == 0:
             if self.says not in ended[-1].out + ended[-1].err:
                 return "failed", f"nothing says {self.says!r}: {ended[-1].out[-200:]}"
-            if not self.says and (wrong := differing(world, expected)):
+            if not self.says and (wrong := differing(world.contents(), undisturbed.contents())):
                 return "failed", f"it went on and {wrong}"
         return ("refused" if any(each.code == 2 for each in ended) else "went on"), ""
 
@@ -64,7 +64,6 @@ def wrong_ending(ended: Ended) -> str:
     return ""
 
 
-def differing(world: World, expected: dict[str, str]) -> str:
-    found = world.results()
+def differing(found: dict[str, str], expected: dict[str, str]) -> str:
     wrong = [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
     return f"{wrong[0]} differs ({len(wrong)} files)" if wrong else ""

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import os
 import resource
 import shutil
@@ -12,6 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.tiny_competition import make_tiny_competition
 
@@ -65,12 +69,33 @@ class World:
         return finish(self.start(command, largest_file, **streams))
 
     def results(self) -> dict[str, str]:
-        """The content of every prediction file and submission, as hashes."""
+        """Every prediction file and submission: name -> hash of its bytes."""
+        return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in self._files()}
+
+    def contents(self) -> dict[str, str]:
+        """The numbers of every prediction file, and the newest submission: name -> hash of what is read from it."""
+        found = {}
+        for path in self._files():
+            if path.suffix == ".parquet":
+                found[str(path.relative_to(self.root))] = _values(path)
+        sheets = [path for path in self._files() if path.suffix == ".csv"]
+        newest = max(sheets, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return found | {"submission": hashlib.sha256(newest.read_bytes()).hexdigest() if newest else ""}
+
+    def _files(self) -> list[Path]:
         files = sorted([*self.root.glob("oof/tiny/*/*.parquet"), *self.root.glob("submissions/tiny/*.csv")])
-        return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
+        return [path for path in files if path.is_file()]
 
     def leftovers(self) -> list[str]:
         return [str(path.relative_to(self.root)) for path in self.root.rglob("*.part")]
+
+
+def _values(path: Path) -> str:
+    try:
+        columns = pq.ParquetFile(io.BytesIO(path.read_bytes())).read().to_pydict()
+    except (OSError, pa.ArrowException):
+        return "damaged"
+    return hashlib.sha256(repr(columns).encode()).hexdigest()
 
 
 def finish(process: subprocess.Popen[str], seconds: float = SECONDS) -> Ended:
