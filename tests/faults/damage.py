@@ -100,7 +100,7 @@ def _foreign(path: Path) -> None:
     """A whole file of the same form that belongs elsewhere; for other forms a list."""
     others = [other for other in sorted(path.parent.parent.rglob(f"*{path.suffix}")) if other.is_file() and other.name != path.name]
     if others:
-        shutil.copyfile(others[0], path)
+        shutil.copyfile(others[-1], path)
     else:
         path.write_text('["a", "b"]\n')
 
