@@ -9,11 +9,12 @@ PEERS := .venv-peers/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
 # Values reach the shell through the environment, so no quote in them can break a line. Dollars and stars in them stay what they are.
-VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID
+VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART
 export $(VALUES) SETUP_PYTHON
 typed = $(filter command environment,$(firstword $(origin $(1))))
 taken = $(eval override $(1) := $$(subst $$$$$$$$,$$$$,$$(value $(1))))
 $(foreach name,$(VALUES),$(if $(call typed,$(name)),$(call taken,$(name))))
+train_options = $(call given,SET,--set) $(call given,AS,--as) $(if $(filter-out 0,$(RETRAIN)),--retrain) $(if $(filter-out 0,$(RESTART)),--restart)
 given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
@@ -31,6 +32,9 @@ help: ## this list
 #: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones) or let vote; "a+b a b": stacks to compare
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
+#: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model)
+#: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models)
+#: RESTART  1: give up a checkpoint that was made with other settings, data or versions (make fold-K, model, models)
 #: WORKERS  folds trained, or fits of a stack, in parallel (default: one per GPU, else one per core)
 #: ID       the image to show the neighbours of (make neighbours)
 #: DETAILS  1: print the full tables too (make stack)
@@ -74,13 +78,13 @@ gallery: $(READY) ## draw some images as each channel recipe shows them to a net
 
 fold-%: export override FOLD = $*
 fold-%: $(READY) ## train fold K of MODEL (default: densenet121)
-	@$(RUN)fold --competition="$$COMP" --model="$${MODEL:-densenet121}" --fold="$$FOLD" $(call given,SET,--set)
+	@$(RUN)fold --competition="$$COMP" --model="$${MODEL:-densenet121}" --fold="$$FOLD" $(train_options)
 
 model: $(READY) ## train all folds of MODEL (default: densenet121)
-	@$(RUN)models --competition="$$COMP" --models "$${MODEL:-densenet121}" $(call given,SET,--set) $(call given,WORKERS,--workers)
+	@$(RUN)models --competition="$$COMP" --models "$${MODEL:-densenet121}" $(train_options) $(call given,WORKERS,--workers)
 
 models: $(READY) ## train all folds of MODELS (default: those the competition lists)
-	@$(RUN)models --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,SET,--set) $(call given,WORKERS,--workers)
+	@$(RUN)models --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(train_options) $(call given,WORKERS,--workers)
 
 stack: $(READY) ## blend all complete models, evaluate the blend by nested cross-validation, write the submission
 	@$(RUN)stack --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,WORKERS,--workers) $(if $(filter-out 0,$(DETAILS)),--details)

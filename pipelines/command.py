@@ -22,6 +22,17 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def training_parser(description: str) -> argparse.ArgumentParser:
+    """The same with the options of commands that train folds."""
+    made = parser(description)
+    made.add_argument("--set", default="", metavar="'KEY=VALUE ...'", help="change the experiment, e.g. 'train.epochs=2 size=128'")
+    made.add_argument("--as", dest="name", metavar="NAME", help="write the changed experiment to configs/models/NAME.yaml, and train that")
+    made.add_argument("--retrain", action="store_true", help="replace finished predictions that were made with other settings or data")
+    made.add_argument("--restart", action="store_true", help="give up checkpoints that were made with other settings, data or versions")
+    made.add_argument("--checkpoint-minutes", type=float, default=5.0, metavar="M", help="time between checkpoints (default: 5)")
+    return made
+
+
 def positive(text: str) -> int:
     """The type of an argument: a whole number, at least 1."""
     number = int(text)

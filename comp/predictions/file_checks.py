@@ -79,5 +79,5 @@ def check_up_to_date(task: Task, path: Path, made: Provenance) -> None:
         found = read_predictions(now).provenance
         if found.network != network:
             what = f"{path} depends on {model}, which was trained again with other settings or images"
-            raise PredictionError(what, remake(made.competition, made.model, made.kind))
+            raise PredictionError(what, f"{remake(made.competition, made.model, made.kind)} RETRAIN=1")
         task.images.check(now, found)

@@ -60,8 +60,9 @@ class Provenance(Strict):
 
     @property
     def remake(self) -> str:
-        """The command that makes the file again."""
-        return remake(self.competition, self.model, self.kind, self.fold)
+        """The command that makes the file again in place of this one."""
+        command = remake(self.competition, self.model, self.kind, self.fold)
+        return command if self.kind in ("imported", "label_only", "stack") else f"{command} RETRAIN=1"
 
 
 def remake(competition: str, model: str, kind: Kind, fold: int | None = None) -> str:

@@ -132,6 +132,11 @@ class FoldInputs:
         folds, data = self.tables.folds.fingerprint, self.tables.fingerprint
         return {"experiment": self.experiment.hash, "folds": folds, "data": data, "depends_on": networks}
 
+    def made_from(self) -> dict[str, Any]:
+        """What the fold is made from, images and weights apart: settings, classes and hashes."""
+        made_from = {**self.origin(), "classes": list(self.classes), "fold": self.job.fold, "settings": self.experiment.training_settings}
+        return {key: value for key, value in made_from.items() if key != "experiment"}  # its hash counts the settings of prediction too
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes that are predicted."""

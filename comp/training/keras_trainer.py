@@ -80,8 +80,8 @@ def train(experiment: KerasExperiment, data: FoldData, run: Run) -> Trained:
     model = compiled(experiment, data, run.initial_weights)
     batches = data.batches(experiment, run.fold)
     per_epoch = len(batches)
-    state = KerasState(run.fingerprint, model)
-    state.resume(run.checkpoint)
+    state = KerasState(run, model)
+    state.resume()
     first = state.step
     with run.bar(experiment, per_epoch, state.step) as bar:
         progress = Progress(state, run, per_epoch, settings.batch_size, bar)
@@ -138,7 +138,7 @@ class Progress(keras.callbacks.Callback):
     def save(self) -> None:
         self.saved = time.monotonic()
         self.state.seconds = self.before + self.saved - self.started
-        self.state.save(self.run.checkpoint)
+        self.state.save()
 
 
 def reading_threads(device: str) -> int:

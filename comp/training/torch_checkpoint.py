@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +9,8 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from comp.training.checkpoint_file import belongs, read_checkpoint, write_checkpoint
+from comp.training.checkpoint_file import read_checkpoint, write_checkpoint
+from comp.training.trainer import Run
 
 
 @dataclass
@@ -18,13 +18,13 @@ class TrainingState:
     """What changes during training. `step` counts the batches done; the order of the data follows from it.
 
     Attributes:
-        fingerprint: hash of everything that determines the run; a checkpoint with another fingerprint belongs to another run.
+        run: says what the training is made from; a checkpoint that was made from something else does not fit.
         losses: the mean training loss of each finished epoch.
         loss_sum: the sum over the steps of the current epoch, kept on the device so that no step waits for it.
         seconds: the training time up to the last checkpoint.
     """
 
-    fingerprint: str
+    run: Run
     model: nn.Module
     ema: ModelEmaV3
     optimizer: Optimizer
@@ -42,9 +42,8 @@ class TrainingState:
         done = self.step % per_epoch
         return self.loss_sum.item() / done if done else self.losses[-1]
 
-    def save(self, path: Path) -> None:
+    def save(self) -> None:
         state = {
-            "fingerprint": self.fingerprint,
             "model": self.model.state_dict(),
             "ema": self.ema.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -54,16 +53,18 @@ class TrainingState:
             "seconds": self.seconds,
             "generators": _generators(),
         }
-        write_checkpoint(path, lambda file: torch.save(state, file))
+        write_checkpoint(self.run, self.seconds, lambda file: torch.save(state, file))
 
-    def resume(self, path: Path) -> bool:
-        """Load the state at `path`. False if there is none, it is damaged, or it belongs to another experiment, fold map or data."""
-        content = read_checkpoint(path)
+    def resume(self) -> bool:
+        """Load the run's checkpoint. False if there is none, it is damaged, or the run is to start anew.
+
+        Raises:
+            PredictionError: it was made from something else, and the run does not ask to start anew.
+        """
+        content = read_checkpoint(self.run)
         if content is None:
             return False
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if not belongs(path, state["fingerprint"], self.fingerprint):
-            return False
         self.model.load_state_dict(state["model"])
         self.ema.module.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -52,8 +52,8 @@ def fit(model: nn.Module, criterion: Criterion, experiment: TorchExperiment, dat
     ema = ModelEmaV3(model, decay=settings.ema, use_warmup=True)
     optimizer = torch.optim.AdamW(param_groups_weight_decay(model, settings.weight_decay), lr=settings.lr, fused=True)
     batches = data.batches(experiment, run.fold)
-    state = TrainingState(run.fingerprint, model, ema, optimizer, step=0, losses=[], loss_sum=torch.zeros((), device=device), seconds=0.0)
-    state.resume(run.checkpoint)
+    state = TrainingState(run, model, ema, optimizer, step=0, losses=[], loss_sum=torch.zeros((), device=device), seconds=0.0)
+    state.resume()
 
     per_epoch = len(batches)
     steps, first = per_epoch * settings.epochs, state.step
@@ -84,10 +84,10 @@ def fit(model: nn.Module, criterion: Criterion, experiment: TorchExperiment, dat
                 if time.monotonic() - saved >= 60 * run.minutes:
                     saved = time.monotonic()
                     state.seconds = before + saved - started
-                    state.save(run.checkpoint)
+                    state.save()
     if state.step > first:
         state.seconds = before + time.monotonic() - started
-        state.save(run.checkpoint)
+        state.save()
     return ema.module, state
 
 

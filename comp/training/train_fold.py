@@ -5,22 +5,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
-from comp.base.files import hash_of, remove_leftovers
+from comp.base.files import remove_leftovers
 from comp.base.locks import lock
 from comp.base.progress import say
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.neighbours.votes import Voters
 from comp.predictions.image_identity import ImageIdentity, changes
+from comp.training.checkpoint_file import what_it_holds
 from comp.training.fold_inputs import FoldInputs, input_channels_of
 from comp.training.fold_job import FoldJob
 from comp.training.fold_outputs import FoldResult, versions, write_fold
 from comp.training.is_complete import check_places, is_complete
+from comp.training.made_otherwise import check_alike, what_differs
 from comp.training.trainer import FoldData, Run, trainer_of
 
 
 def train_fold(job: FoldJob, slot: int = 0) -> None:
     """Train, predict and write the files of one fold, unless they are complete already.
+
+    Finished files that were made otherwise, and a checkpoint that was, are errors unless the job asks to replace them.
 
     Args:
         slot: the number of this process among those that train side by side; it decides the GPU and the line of the progress bar.
@@ -33,13 +37,25 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
         check_places(inputs)
         source, accepted = weights_sources(experiment) if isinstance(experiment, NetworkExperiment) else ("", {None})
         if is_complete(inputs, accepted):
-            inputs.checkpoint.unlink(missing_ok=True)
             say(f"{job.name}: complete, nothing to do")
-        elif isinstance(experiment, NetworkExperiment):
+            drop_checkpoint(inputs)
+            return
+        check_alike(inputs, accepted)
+        if isinstance(experiment, NetworkExperiment):
             write_fold(inputs, train_network(inputs, experiment, source, slot))
             inputs.checkpoint.unlink()
         elif isinstance(experiment, DependentExperiment):
             write_fold(inputs, neighbours_vote(inputs, experiment))
+
+
+def drop_checkpoint(inputs: FoldInputs) -> None:
+    """Remove the checkpoint of a complete fold; one that was made otherwise stays, which is said."""
+    found, now = what_it_holds(inputs.checkpoint), inputs.made_from()
+    if found and (differs := what_differs(found["made_from"], now)):
+        hours = f"{found['seconds'] / 3600:.2g} h of training"
+        say(f"note: {inputs.checkpoint} holds {hours} that was done with {differs}; remove it if you need it no more")
+    else:
+        inputs.checkpoint.unlink(missing_ok=True)
 
 
 def weights_sources(experiment: NetworkExperiment) -> tuple[str, set[str | None]]:
@@ -74,11 +90,14 @@ def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str
         fold=job.fold,
         device=device,
         checkpoint=inputs.checkpoint,
-        fingerprint=hash_of([inputs.origin(), inputs.classes, seen.hash, job.fold, precision, source, versions(trainer.VERSIONS)]),
+        made_from=inputs.made_from() | {
+            "images": seen.hash, "precision": precision, "initial_weights": source, "versions": versions(trainer.VERSIONS),
+        },
         initial_weights=source,
         minutes=job.checkpoint_minutes,
         position=slot,
-    )
+        restart=job.restart,
+    )  # fmt: skip
     data = FoldData(
         images=images["train"],
         labels=inputs.labels,
@@ -96,7 +115,7 @@ def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str
 
     def check_images() -> None:
         if what := changes(seen, ImageIdentity.of(inputs.images())):
-            then = f"type the command again to train with the present ones; with the earlier ones back, it goes on from {inputs.checkpoint}"
+            then = f"with the earlier ones back, the same command goes on from {inputs.checkpoint}; RESTART=1 trains with the present ones"
             raise DataError(f"images were replaced while {job.name} was trained ({what}), so nothing was written", then)
 
     return FoldResult(

@@ -13,10 +13,11 @@ A trainer is a module `comp.training.<name>_trainer` with
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,19 +100,21 @@ class Run:
     Attributes:
         device: "cpu", or a GPU as the trainer's `pick_device` names it.
         checkpoint: the file where the state is saved, and from which an interrupted run resumes.
-        fingerprint: hash of everything that determines the result; a checkpoint with another fingerprint is ignored.
+        made_from: everything that determines the result, for `what_differs`.
         initial_weights: where they come from, as the trainer's `initial_weights_source` says.
         minutes: time between checkpoints; the state at the end of the run is always saved.
         position: line of the progress bar, for folds that train side by side.
+        restart: ignore a checkpoint that was made from something else; otherwise it is an error.
     """
 
     fold: int
     device: str
     checkpoint: Path
-    fingerprint: str
+    made_from: Mapping[str, Any]
     initial_weights: str
     minutes: float = 5.0
     position: int = 0
+    restart: bool = False
 
     def bar(self, experiment: NetworkExperiment, per_epoch: int, step: int) -> LogBar:
         """A progress bar in images, for `per_epoch` steps an epoch; `step` steps are done."""

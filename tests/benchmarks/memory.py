@@ -76,7 +76,7 @@ def peak_of_training(folder: Path, epochs: int) -> int:
 
     register_optimizer_step_post_hook(after_step)
     with TemporaryDirectory() as run, redirect_stderr(StringIO()):
-        train(experiment, data, Run(0, "cpu", Path(run, "checkpoint.pt"), "bench", "scratch", float("inf")))
+        train(experiment, data, Run(0, "cpu", Path(run, "checkpoint.pt"), {"run": "bench"}, "scratch", float("inf")))
     return peak
 
 

@@ -142,7 +142,9 @@ def alternate_with_trainer(
     hook = register_optimizer_step_post_hook(after_step)
     try:
         with bar, redirect_stderr(StringIO()):  # hides the trainer's own bar, which would count the others' time
-            train(experiment, data, Run(0, "cpu", plan.folder / f"{plan.backbone}-{slot}.pt", "bench", "scratch", float("inf"), slot))
+            train(
+                experiment, data, Run(0, "cpu", plan.folder / f"{plan.backbone}-{slot}.pt", {"run": "bench"}, "scratch", float("inf"), slot)
+            )
     finally:
         hook.remove()
     return {name: np.array(values[1:]) for name, values in seconds.items()}

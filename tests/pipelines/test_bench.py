@@ -140,7 +140,7 @@ def test_both_fold_maps_split_the_rows_and_ours_is_as_balanced():
 
 
 def test_the_bare_loop_computes_what_the_trainer_computes(data, tmp_path):
-    trained = train(EXPERIMENT, data, Run(0, "cpu", tmp_path / "checkpoint.pt", "this", "scratch"))
+    trained = train(EXPERIMENT, data, Run(0, "cpu", tmp_path / "checkpoint.pt", {"run": "this"}, "scratch"))
     bare = BareLoop(EXPERIMENT, data)
     for images, labels, _ in epoch_of(data.batches(EXPERIMENT, 0), 0):
         bare.step(bare.model, images, labels)

@@ -41,8 +41,9 @@ def dependent(project):
     return project
 
 
-def models(project, *names, settings=""):
-    return project.call("models", "--competition", "tiny", "--models", *names, "--workers", "1", *(["--set", settings] if settings else []))
+def models(project, *names, settings="", retrain=False):
+    more = [*(["--set", settings] if settings else []), *(["--retrain"] if retrain else [])]
+    return project.call("models", "--competition", "tiny", "--models", *names, "--workers", "1", *more)
 
 
 def test_they_are_trained_after_those_they_depend_on_and_stack_like_others(dependent):
@@ -83,20 +84,25 @@ def test_the_neighbours_of_several_models_are_those_of_their_mean_similarity(dep
 def test_a_model_is_trained_again_if_those_it_depends_on_were(dependent):
     assert models(dependent, "near", "again").returncode == 0
     before = (dependent.root / "oof/tiny/again/fold-0.parquet").read_bytes()
-    assert models(dependent, "near", settings="train.epochs=3").returncode == 0
-    ended = models(dependent, "again")
-    assert "again fold 0 was made with other folds, data, initial weights or embeddings; training again" in ended.stdout
+    assert models(dependent, "near", settings="train.epochs=3", retrain=True).returncode == 0
+    assert "again fold 0 was made with embeddings of other networks: keep both with AS=again-2, " in dependent.refused(
+        models(dependent, "again")
+    )
+    assert (dependent.root / "oof/tiny/again/fold-0.parquet").read_bytes() == before
+    ended = models(dependent, "again", retrain=True)
+    assert "again fold 0 was made with embeddings of other networks; training again, as RETRAIN=1 asks" in ended.stdout
     assert (dependent.root / "oof/tiny/again/fold-0.parquet").read_bytes() != before
-    assert "again fold 1 was made with votes.count=4, now 2" in models(dependent, "again", settings="votes.count=2").stdout
+    line = dependent.refused(models(dependent, "again", settings="votes.count=2"))
+    assert "again fold 0 was made with votes.count=4, now 2: keep both with AS=again-count2, replace what is there with RETRAIN=1" in line
 
 
 def test_no_stack_takes_a_model_with_embeddings_of_an_older_network(dependent):
     assert models(dependent, "near", "again").returncode == 0
-    assert models(dependent, "near", settings="train.epochs=3").returncode == 0
+    assert models(dependent, "near", settings="train.epochs=3", retrain=True).returncode == 0
     refused = dependent.refused(dependent.call("stack", "--competition", "tiny", "--stack", "quick"))
     what = "oof/tiny/again/fold-0.parquet depends on near, which was trained again with other settings or images: "
-    assert what + "make model COMP=tiny MODEL=again; or leave it out" in refused
-    assert models(dependent, "again").returncode == 0
+    assert what + "make model COMP=tiny MODEL=again RETRAIN=1; or leave it out" in refused
+    assert models(dependent, "again", retrain=True).returncode == 0
     assert dependent.call("stack", "--competition", "tiny", "--stack", "quick").returncode == 0
 
 
@@ -132,10 +138,10 @@ def test_a_model_is_trained_again_if_those_it_depends_on_started_from_other_weig
     for seed in (0, 1):
         torch.manual_seed(seed)
         save_file(timm.create_model("test_resnet", in_chans=4, num_classes=1).state_dict(), file)
-        assert models(dependent, "near", settings=start).returncode == 0
-        ended = models(dependent, "again")
+        assert models(dependent, "near", settings=start, retrain=True).returncode == 0
+        ended = models(dependent, "again", retrain=True)
         assert "complete" not in ended.stdout
-    assert "again fold 0 was made with other folds, data, initial weights or embeddings; training again" in ended.stdout
+    assert "again fold 0 was made with embeddings of other networks; training again" in ended.stdout
 
 
 def test_stacks_are_compared(dependent):
@@ -173,7 +179,7 @@ def test_a_model_of_a_class_subset_takes_identities_from_these_labels_only(depen
     ]
     table.write_text("\n".join(",".join(line) for line in [lines[0], *changed]) + "\n")
     (dependent.root / "oof/tiny/folds.csv").write_bytes(folds)
-    assert models(dependent, "near").returncode == 0
+    assert models(dependent, "near", retrain=True).returncode == 0
     second = read_predictions(dependent.root / "oof/tiny/near/fold-0.parquet")
     assert first.provenance.data != second.provenance.data
     np.testing.assert_array_equal(first.logits, second.logits)

@@ -89,7 +89,7 @@ def test_replaced_images_are_named_by_the_stack(made, files, said):
     line = made.refused(made.call(*STACK))
     assert "oof/tiny/tiny/" in line
     assert f"was made with other images than the present ones ({said}" in line
-    assert re.search(r"put the earlier ones back, or make it again: make fold-\d COMP=tiny MODEL=tiny", line)
+    assert re.search(r"put the earlier ones back, or make it again: make fold-\d COMP=tiny MODEL=tiny RETRAIN=1", line)
 
 
 def test_reordered_channels_are_named_by_the_stack_without_reading_images(made):
@@ -157,26 +157,29 @@ def test_changes_are_named(made):
 FOLD = ("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0", *EPOCH)
 
 
-def test_a_fold_made_with_other_images_is_trained_again_and_says_which(made):
+def test_a_fold_made_with_other_images_is_kept_and_says_which(made):
     assert "complete, nothing to do" in made.call(*FOLD).stdout
     path = made.root / "oof/tiny/tiny/fold-0.parquet"
     before = path.read_bytes()
     brighter(made.root / "data/tiny/train/image-03_green.png")
-    ended = made.call(*FOLD)
+    line = made.refused(made.call(*FOLD))
+    assert "tiny fold 0 was made with other images (1 train image differs: image-03): keep both with AS=tiny-epochs1, replace" in line
+    assert path.read_bytes() == before
+    ended = made.call(*FOLD, "--retrain")
     assert "tiny fold 0 was made with other images (1 train image differs: image-03); training again" in ended.stdout
     assert path.read_bytes() != before
     assert read_predictions(path).provenance.images == identity(made.root).hash
     assert "complete, nothing to do" in made.call(*FOLD).stdout
 
 
-def test_a_fold_made_with_other_channels_or_classes_is_trained_again_and_says_which(made):
+def test_a_fold_made_with_other_channels_or_classes_is_kept_and_says_which(made):
     reorder(made.root)
-    said = made.call(*FOLD).stdout
-    assert "made with other images (channels before: red, green, blue, yellow; now: green, red, blue, yellow); training again" in said
+    said = made.refused(made.call(*FOLD))
+    assert "made with other images (channels before: red, green, blue, yellow; now: green, red, blue, yellow): keep both" in said
     path = made.root / "configs/competitions/tiny.yaml"
     path.write_text(path.read_text().replace("[round, bright, striped]", "[bright, round, striped]"))
-    said = made.call(*FOLD).stdout
-    assert "tiny fold 0 was made with the classes round, bright, striped, now bright, round, striped; training again" in said
+    said = made.refused(made.call(*FOLD))
+    assert "tiny fold 0 was made with classes round, bright, striped, now bright, round, striped: keep both" in said
 
 
 def test_the_cache_is_verified_when_a_fold_starts(made):
@@ -229,9 +232,7 @@ def test_a_damaged_record_does_not_cost_a_complete_fold(made, content):
     assert ended.returncode == 0, ended.stderr
     assert "oof/tiny/tiny/run-0.json is damaged" in ended.stdout
     assert "complete, nothing to do" in ended.stdout
-    changed = made.call(*FOLD[:-1], "train.epochs=2")
-    assert changed.returncode == 0, changed.stderr
-    assert "tiny fold 0 was made with other settings, folds, data, initial weights or embeddings; training again" in changed.stdout
+    assert "tiny fold 0 was made with other settings: keep both with AS=" in made.refused(made.call(*FOLD[:-1], "train.epochs=2"))
 
 
 @pytest.mark.parametrize("name", ["fold-0.parquet", "test-0.parquet", "experiment.yaml"])

@@ -148,13 +148,14 @@ def test_a_fold_that_lacks_any_of_its_files_is_not_complete(project, lost):
     assert path.exists()
 
 
-def test_a_changed_experiment_is_trained_again_and_a_damaged_file_too(project):
+def test_a_changed_experiment_is_trained_again_if_asked_and_a_damaged_file_too(project):
     assert fold(project).returncode == 0
     path = project.root / "oof/tiny/tiny/fold-0.parquet"
     first = path.read_bytes()
-    changed = fold(project, 0, "tiny", "--set", "train.epochs=4")
-    assert "tiny fold 0 was made with train.epochs=3, now 4; training again" in changed.stdout
+    changed = fold(project, 0, "tiny", "--set", "train.epochs=4", "--retrain")
+    assert "tiny fold 0 was made with train.epochs=3, now 4; training again, as RETRAIN=1 asks" in changed.stdout
     assert path.read_bytes() != first
+    assert "complete, nothing to do" in fold(project, 0, "tiny", "--set", "train.epochs=4", "--retrain").stdout
     path.write_bytes(path.read_bytes()[:100])
     assert "training again" in fold(project, 0, "tiny", "--set", "train.epochs=4").stdout
 
@@ -199,9 +200,10 @@ def test_a_test_file_of_another_experiment_does_not_count(project):
     assert fold(project).returncode == 0
     folder = project.root / "oof/tiny/tiny"
     first = (folder / "fold-0.parquet").read_bytes()
-    assert fold(project, 0, "tiny", "--set", "train.epochs=4").returncode == 0
+    assert fold(project, 0, "tiny", "--set", "train.epochs=4", "--retrain").returncode == 0
     (folder / "fold-0.parquet").write_bytes(first)  # as if killed between the two files
-    assert "training again" in fold(project).stdout
+    assert "was made with train.epochs=4, now 3" in project.refused(fold(project))
+    assert "training again" in fold(project, 0, "tiny", "--retrain").stdout
     assert (folder / "fold-0.parquet").read_bytes() == first
 
 
@@ -265,11 +267,11 @@ def is_running(group):
 
 def test_one_channel_or_three_can_be_trained(project):
     for channels in ("[green]", "[red,green,blue]"):
-        ended = fold(project, 0, "tiny", "--set", f"channels={channels}")
+        ended = fold(project, 0, "tiny", "--set", f"channels={channels}", "--retrain")
         assert ended.returncode == 0, ended.stderr
 
 
 def test_every_channel_recipe_trains(project):
     for recipe in ("rgb", "grey", "weakened", "strengthened"):
-        ended = fold(project, 0, "tiny", "--set", f"channels.name={recipe} train.epochs=1")
+        ended = fold(project, 0, "tiny", "--set", f"channels.name={recipe} train.epochs=1", "--retrain")
         assert ended.returncode == 0, ended.stderr

@@ -61,7 +61,7 @@ def main() -> None:
         images = fill_cache(folder / "train", CacheContent(synthetic_files, SIZE, channels), again, announce).images
         real = fill_cache(folder / "real", CacheContent(real_files, SIZE, channels), again, announce).images
         data = FoldData(images, synthetic_labels, np.arange(len(images)), InputChannels(tuple(range(len(channels)))))
-        job = Run(0, pick_device(0), folder / "checkpoint", "realism", initial_weights_source(experiment), float("inf"))
+        job = Run(0, pick_device(0), folder / "checkpoint", {"run": "realism"}, initial_weights_source(experiment), float("inf"))
         logits = train(experiment, data, job).predict(real, np.arange(len(real)))
 
     columns = [column for column in range(len(hpa.labels)) if labels[:, column].sum() >= LEAST]

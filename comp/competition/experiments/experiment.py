@@ -72,6 +72,11 @@ class Experiment(Strict):
     def hash(self) -> str:
         return hash_of(self.model_dump(mode="json"))
 
+    @property
+    def training_settings(self) -> dict[str, Any]:
+        """The settings that determine a trained network: all but those of prediction alone."""
+        return self.model_dump(mode="json", exclude={"tta"})
+
 
 class NetworkExperiment(Experiment):
     """A network that is trained on images.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -18,8 +17,8 @@ def killed_at(step: int) -> Iterator[None]:
     """Training inside this context dies as soon as its checkpoint of that step is written."""
     save = TrainingState.save
 
-    def save_and_die(self: TrainingState, path: Path) -> None:
-        save(self, path)
+    def save_and_die(self: TrainingState) -> None:
+        save(self)
         if self.step == step:
             raise Killed
 

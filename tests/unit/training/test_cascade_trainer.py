@@ -37,7 +37,7 @@ def _one_thread():
 
 
 def run(folder, experiment=EXPERIMENT, data=DATA, minutes=60.0):
-    return cascade_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", "this", "scratch", minutes))
+    return cascade_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from comp.base.errors import CompError
+from comp.base.errors import CompError, PredictionError
 from comp.competition.experiments.keras_experiment import KerasExperiment, KerasTraining
 from comp.images.input_channels import InputChannels
 from comp.images.keras_batches import KerasBatches
@@ -21,8 +21,9 @@ def experiment(**training):
     return KerasExperiment(model="tiny", trainer="keras", backbone="AllCNN", initial_weights="scratch", size=16, train=settings)
 
 
-def run(checkpoint, trained=None, data=DATA, minutes=60.0, fingerprint="this"):
-    return keras_trainer.train(trained or experiment(), data, Run(0, "cpu", checkpoint, fingerprint, "scratch", minutes))
+def run(checkpoint, trained=None, data=DATA, minutes=60.0, made_from="this", restart=False):
+    started = Run(0, "cpu", checkpoint, {"run": made_from}, "scratch", minutes, restart=restart)
+    return keras_trainer.train(trained or experiment(), data, started)
 
 
 def test_it_learns(tmp_path):
@@ -47,8 +48,8 @@ def whole(tmp_path_factory):
 def test_a_run_interrupted_at_any_step_ends_as_one_never_interrupted(tmp_path, monkeypatch, whole, step):
     save = KerasState.save
 
-    def save_and_die(self, path):
-        save(self, path)
+    def save_and_die(self):
+        save(self)
         if self.step == step:
             raise Killed
 
@@ -62,9 +63,11 @@ def test_a_run_interrupted_at_any_step_ends_as_one_never_interrupted(tmp_path, m
     assert resumed.seconds > 0
 
 
-def test_the_checkpoint_of_another_run_is_ignored(tmp_path):
-    run(tmp_path / "checkpoint", experiment(epochs=1), fingerprint="other")
-    again, fresh = run(tmp_path / "checkpoint", experiment(epochs=1)), run(tmp_path / "fresh", experiment(epochs=1))
+def test_the_checkpoint_of_another_run_is_kept_unless_it_is_given_up(tmp_path):
+    run(tmp_path / "checkpoint", experiment(epochs=1), made_from="other")
+    with pytest.raises(PredictionError, match="with run other, now this"):
+        run(tmp_path / "checkpoint", experiment(epochs=1))
+    again, fresh = run(tmp_path / "checkpoint", experiment(epochs=1), restart=True), run(tmp_path / "fresh", experiment(epochs=1))
     np.testing.assert_array_equal(again.predict(IMAGES, NEW), fresh.predict(IMAGES, NEW))
 
 

@@ -34,7 +34,7 @@ def _one_thread():
 
 
 def run(folder, experiment=EXPERIMENT, data=DATA, minutes=60.0):
-    return metric_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", "this", "scratch", minutes))
+    return metric_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes))
 
 
 @pytest.fixture(scope="module")

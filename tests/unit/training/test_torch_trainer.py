@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from comp.base.errors import PredictionError
 from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
 from comp.images.input_channels import InputChannels
 from comp.training.torch_loop import learning_rate
@@ -28,8 +29,8 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, fingerprint="this", device="cpu"):
-    return train(experiment, data, Run(0, device, checkpoint, fingerprint, "scratch", minutes))
+def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, made_from="this", device="cpu", restart=False):
+    return train(experiment, data, Run(0, device, checkpoint, {"run": made_from}, "scratch", minutes, restart=restart))
 
 
 def logits_of(trained):
@@ -63,15 +64,17 @@ def test_a_run_interrupted_at_any_step_ends_as_one_never_interrupted(tmp_path, s
 def test_on_a_gpu_it_learns_resumes_and_predicts(tmp_path):
     device = pick_device(0)
     run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=3, batch_size=8)}), device=device)
-    trained = run(tmp_path / "checkpoint.pt", device=device)  # the same fingerprint: it resumes after three epochs and ends after six
+    trained = run(tmp_path / "checkpoint.pt", device=device)  # made from the same: it resumes after three epochs and ends after six
     assert len(trained.losses) == 6
     assert ((logits_of(trained) > 0) == LABELS[60:]).mean() > 0.9
 
 
-def test_the_checkpoint_of_another_run_is_ignored(tmp_path):
+def test_the_checkpoint_of_another_run_is_kept_unless_it_is_given_up(tmp_path):
     checkpoint = tmp_path / "checkpoint.pt"
-    run(checkpoint, EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=1, batch_size=8)}), fingerprint="other")
-    np.testing.assert_array_equal(logits_of(run(checkpoint)), logits_of(run(tmp_path / "fresh.pt")))
+    run(checkpoint, EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=1, batch_size=8)}), made_from="other")
+    with pytest.raises(PredictionError, match="with run other, now this"):
+        run(checkpoint)
+    np.testing.assert_array_equal(logits_of(run(checkpoint, restart=True)), logits_of(run(tmp_path / "fresh.pt")))
 
 
 def test_prediction_is_the_mean_over_the_turned_views(tmp_path):

@@ -1,0 +1,147 @@
+"""What differs between what a fold or a checkpoint was made from and what is asked for now, in words."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from comp.base.errors import PredictionError
+from comp.base.paths import LONGEST_NAME, Paths
+from comp.base.schema import differences
+from comp.predictions.image_identity import ImageIdentity, changes, read_identity
+from comp.predictions.prediction_file import read_predictions
+from comp.predictions.provenance import Provenance
+from comp.training.fold_inputs import FoldInputs
+from comp.training.fold_job import FoldJob
+from comp.training.run_record import read_record
+
+IN_WORDS = {  # hashes, which say nothing to a reader
+    "folds": "another fold map", "data": "another train table", "images": "other images", "depends_on": "embeddings of other networks",
+}  # fmt: skip
+
+
+def what_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two runs, e.g. "train.epochs=20, now 2, another fold map"; empty if nothing does.
+
+    Args:
+        before, now: "settings" (None if they are not known any more), "versions", "classes", and so on -> value or hash.
+    """
+    found = []
+    for key, new in now.items():
+        old = before.get(key)
+        if old == new:
+            continue
+        if key in IN_WORDS:
+            found.append(IN_WORDS[key])
+        elif isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new)
+        elif isinstance(new, dict):
+            found.append(f"other {key}")
+        else:
+            found.append(f"{key} {_listed(old)}, now {_listed(new)}")
+    return ", ".join(found)
+
+
+def changed_inputs(inputs: FoldInputs, fold: int, made: Provenance, sources: Collection[str | None]) -> str:
+    """What differs between a prediction file of a fold and the present inputs, images apart; empty if nothing does.
+
+    Args:
+        sources: what the file may name as the source of the initial weights.
+    """
+    now: dict[str, Any] = {**inputs.origin(), "classes": inputs.classes}
+    before = {key: getattr(made, key) for key in now}
+    if before.pop("experiment") != now.pop("experiment"):
+        record = read_record(inputs.paths.run_record(inputs.job.model, fold)) or {}
+        before["settings"], now["settings"] = record.get("experiment"), inputs.experiment.model_dump(mode="json")
+        if before["settings"] == now["settings"]:
+            before["settings"] = None  # the record is of another run
+    if made.initial_weights not in sources:
+        before["initial_weights"], now["initial_weights"] = made.initial_weights, next(iter(sources))
+    return what_differs(before, now)
+
+
+def changed_images(inputs: FoldInputs, made: Collection[Provenance]) -> str:
+    """Which images differ between files and the present ones; empty if none do, and for files of earlier versions, which do not say."""
+    said = sorted({each.images for each in made if each.images})
+    caches = inputs.images() if said else {}
+    if not caches:
+        return ""
+    now = ImageIdentity.of(caches)
+    other = next((images for images in said if images != now.hash), None)
+    if other is None:
+        return ""
+    before = read_identity(inputs.paths, other)
+    return f"other images ({changes(before, now)})" if before else "other images"
+
+
+def check_finished(jobs: Sequence[FoldJob]) -> None:
+    """Check that no finished fold would be replaced, before the first one is trained. Images are compared at each fold's turn.
+
+    Raises:
+        PredictionError: a finished fold was made otherwise, and its job does not ask to replace it.
+    """
+    for job in jobs:
+        path = Paths(job.competition).fold_predictions(job.model, job.fold)
+        if job.retrain or not path.exists():
+            continue
+        try:
+            inputs, made = FoldInputs.read(job), read_predictions(path).provenance
+        except PredictionError:
+            continue  # damaged, or made from embeddings that are not there: its turn comes
+        if changed := changed_inputs(inputs, job.fold, made, {made.initial_weights}):
+            raise refusal(job, f"{job.name} was made with {changed}")
+
+
+def check_alike(inputs: FoldInputs, sources: Collection[str | None]) -> None:
+    """Check that this fold would be made as the finished folds of its model were: a stack needs all folds of a model alike.
+
+    Raises:
+        PredictionError: it would be made otherwise, and the job does not ask to replace them.
+    """
+    job = inputs.job
+    if not job.retrain:
+        for fold, changed in _unlike(inputs, sources):
+            raise refusal(job, f"the folds of a model must be alike, and fold {fold} of {job.model} was made with {changed}")
+
+
+def unlike_folds(job: FoldJob) -> str:
+    """A line about the finished folds of a model that were made otherwise than the job's fold; empty if there are none."""
+    inputs = FoldInputs.read(job)
+    made = read_predictions(inputs.paths.fold_predictions(job.model, job.fold)).provenance
+    if not (unlike := dict(_unlike(inputs, {made.initial_weights}))):
+        return ""
+    folds = f"fold{'s' if len(unlike) > 1 else ''} {', '.join(map(str, unlike))}"
+    settings = f' SET="{job.settings}"' if job.settings else ""
+    again = f"make model COMP={job.competition} MODEL={job.model}{settings} RETRAIN=1"
+    return f"note: {folds} of {job.model} were made with {next(iter(unlike.values()))}; a stack needs all folds alike: {again}"
+
+
+def _unlike(inputs: FoldInputs, sources: Collection[str | None]) -> Iterator[tuple[int, str]]:
+    """The other finished folds of the model that were made otherwise, and with what."""
+    job = inputs.job
+    for fold in range(inputs.tables.folds.count):
+        path = inputs.paths.fold_predictions(job.model, fold)
+        if fold == job.fold or not path.exists():
+            continue
+        try:
+            made = read_predictions(path).provenance
+        except PredictionError:
+            continue  # its own turn says that it is damaged
+        if changed := changed_inputs(inputs, fold, made, sources):
+            yield fold, changed
+
+
+def refusal(job: FoldJob, what: str) -> PredictionError:
+    """The error that keeps finished predictions, with the three ways out."""
+    then = f"keep both with AS={_other_name(job)}, replace what is there with RETRAIN=1, or go back to what it was made with"
+    return PredictionError(what, then)
+
+
+def _other_name(job: FoldJob) -> str:
+    """A name for the model with the job's settings: densenet121-size1024."""
+    key, _, value = job.settings.partition(" ")[0].rpartition(".")[2].partition("=")
+    more = re.sub(r"[^A-Za-z0-9]", "", key + value) or "2"
+    return f"{job.model}-{more}"[:LONGEST_NAME]
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
