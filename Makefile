@@ -3,6 +3,7 @@
 
 COMP ?= practice
 DECLARE ?= holdout
+AS :=  # make and some environments give it the name of an assembler; only what is typed counts
 SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
 READY := .venv/.ready
 PEERS := .venv-peers/.ready
@@ -19,7 +20,7 @@ given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare neighbours compare ablate article bench bench-stack studies faults check test
+.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare runs neighbours compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -29,7 +30,7 @@ help: ## this list
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare, ablate)
-#: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones) or let vote; "a+b a b": stacks to compare
+#: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs) or let vote; "a+b a b": stacks to compare
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model)
@@ -106,6 +107,9 @@ import: $(READY) ## import predictions made elsewhere: MODEL=name VAL=file TEST=
 
 rare: $(READY) ## label counts with copies of images with rare labels (MODEL), and their effect on recall: MODELS="plain with-copies"
 	@$(RUN)rare --competition="$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL})
+
+runs: $(READY) ## list all runs: scores, hours, device, settings, how far unfinished ones are; MODELS="a b": what differs between two
+	@$(RUN)runs --competition="$$COMP" $(if $(MODELS),--models $$MODELS)
 
 neighbours: $(READY) ## report on nearest neighbours by MODELS with embeddings: scores, suspicious labels; ID=... draws those of one image
 	@$(RUN)neighbours --competition="$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL}) $(call given,ID,--id)

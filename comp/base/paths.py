@@ -9,6 +9,7 @@ from comp.base.errors import ConfigError
 from comp.base.files import hash_of
 
 LONGEST_NAME = 100  # bytes of a name; a file name has room for 255, and names get additions
+CURVE = "curve.csv"  # beside the checkpoint
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f\ud800-\udfff]|^\.{0,2}$|^[A-Za-z]:")
 
 
@@ -114,6 +115,21 @@ class Paths:
     def run(self, model: str, fold: int) -> Path:
         """Folder of the checkpoints and the log of one fold."""
         return self.root / "runs" / self.competition / check_name("model", model) / f"fold-{fold}"
+
+    def curve(self, model: str, fold: int) -> Path:
+        """The losses and scores of one fold's run, while it trains."""
+        return self.run(model, fold) / CURVE
+
+    def run_records(self) -> dict[tuple[str, int], Path]:
+        """The records of all finished runs, by model and fold."""
+        found = self.oof().glob("*/run-*.json")
+        return {(path.parent.name, int(fold)): path for path in found if (fold := path.stem.removeprefix("run-")).isdecimal()}
+
+    def curves(self) -> dict[tuple[str, int], Path]:
+        """The curves of all runs, by model and fold."""
+        found = (self.root / "runs" / self.competition).glob(f"*/fold-*/{CURVE}")
+        folders = [path.parent for path in found]
+        return {(path.parent.name, int(fold)): path / CURVE for path in folders if (fold := path.name.removeprefix("fold-")).isdecimal()}
 
     def rare_labels(self, model: str) -> Path:
         """The plot of the label counts, before and after rare labels were copied."""

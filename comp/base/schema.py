@@ -120,7 +120,7 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
         if not nested:
             return []
         model = nested[0]
-    return sorted(model.model_fields)
+    return sorted(field.alias or name for name, field in model.model_fields.items())
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -132,15 +132,20 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What changed between two nested mappings, as "train.epochs=20, now 2"."""
+    return [f"{key}={old}, now {new}" for key, old, new in changed_values(before, now)]
+
+
+def changed_values(one: dict[str, Any], other: dict[str, Any], within: str = "") -> list[tuple[str, Any, Any]]:
+    """The keys whose values differ between two nested mappings, with both values: ("train.epochs", 20, 2)."""
     found = []
-    for key in sorted({*before, *now}):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{within}{key}.")
-        elif old != new:
-            found.append(f"{within}{key}={old}, now {new}")
+    for key in sorted({*one, *other}):
+        first, second = one.get(key), other.get(key)
+        if isinstance(first, dict) and isinstance(second, dict):
+            found += changed_values(first, second, f"{within}{key}.")
+        elif first != second:
+            found.append((f"{within}{key}", first, second))
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from comp.base import registry
 from comp.competition.experiments.dependent_experiment import CascadeExperiment
@@ -18,11 +19,14 @@ from comp.models.cascade import build_cascade
 from comp.neighbours.nearest import Floats
 from comp.neighbours.votes import Voters
 from comp.training import torch_trainer
+from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, check_batch_size, fit
-from comp.training.torch_predictor import Predictor
+from comp.training.torch_predictor import Predictor, one_view
 from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
 from comp.training.torch_trainer import IMAGENET as IMAGENET
 from comp.training.torch_trainer import VERSIONS as VERSIONS
+from comp.training.torch_trainer import classifier_scores
+from comp.training.torch_trainer import device_name as device_name
 from comp.training.torch_trainer import devices as devices
 from comp.training.torch_trainer import initial_weights_source as initial_weights_source
 from comp.training.torch_trainer import pick_device as pick_device
@@ -45,17 +49,26 @@ def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
     device = begin(experiment, run)
     mean, deviation = map(torch.Tensor, statistics(data.images, data.channels))
     assert data.aux_features is not None
-    voters = Voters(data.aux_features[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
+    vectors = data.aux_features
+    voters = Voters(vectors[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
     features = np.concatenate([voters.vectors, voters.logits_of_voters(experiment.votes)], axis=1)
     in_training = np.zeros((len(data.images), features.shape[1]), np.float32)
     in_training[data.train] = features
     model = build_cascade(experiment, run.initial_weights, mean, deviation, torch.Tensor(data.prior()), features.shape[1])
     loss = registry.build("losses", experiment.loss)
     with_features = replace(data, aux_features=in_training)
-    averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, with_features, run)
+
+    def features_of(vectors: Floats) -> Floats:
+        return np.concatenate([vectors, voters.logits(vectors, experiment.votes)], axis=1)
+
+    def validate(network: nn.Module, rows: NDArray[np.int64]) -> Scores:
+        predictor = Predictor(network, one_view(experiment), data.channels, device)
+        return classifier_scores(predictor(data.images, rows, features_of(vectors[rows])), data.labels[rows], loss)
+
+    averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, with_features, run, validate)
     network = Predictor(averaged.eval(), experiment, data.channels, device)
 
     def predict(images: NDArray[np.uint8], rows: NDArray[np.int64], vectors: Floats) -> Floats:
-        return network(images, rows, np.concatenate([vectors[rows], voters.logits(vectors[rows], experiment.votes)], axis=1))
+        return network(images, rows, features_of(vectors[rows]))
 
     return Trained(predict, state.losses, state.seconds, state.step * experiment.train.batch_size)

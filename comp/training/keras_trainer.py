@@ -1,7 +1,6 @@
 """Training with Keras on TensorFlow as in the article: Adam at one rate, binary cross-entropy, no averaging of network weights."""
 
-import math
-import time
+import platform
 from functools import cache, partial
 
 import numpy as np
@@ -9,16 +8,17 @@ from numpy.typing import NDArray
 
 from comp.base.errors import CompError
 from comp.base.processes import cores
-from comp.base.progress import LogBar
 from comp.base.quiet_tensorflow import keras
 from comp.base.quiet_tensorflow import tensorflow as tf
 from comp.competition.experiments.keras_experiment import KerasExperiment
 from comp.images.augmentations.dihedral import turn
 from comp.images.input_channels import InputChannels
 from comp.images.keras_batches import KerasBatches
+from comp.metrics.macro_f1 import macro_f1
 from comp.models.keras_initial_weights import weights_source
 from comp.models.keras_networks import build_network
 from comp.training.keras_checkpoint import KerasState
+from comp.training.monitor import Monitor, Scores, Watched
 from comp.training.trainer import FoldData, Run, Trained
 
 VERSIONS = ("tensorflow", "keras")
@@ -42,6 +42,13 @@ def devices() -> int:
 
 def pick_device(slot: int) -> str:
     return f"gpu:{slot % devices()}" if devices() else "cpu"
+
+
+def device_name(device: str) -> str:
+    if device == "cpu":
+        return f"CPU {platform.machine()}"
+    gpu = tf.config.list_physical_devices("GPU")[int(device.partition(":")[2])]
+    return str(tf.config.experimental.get_device_details(gpu).get("device_name", device))
 
 
 def precision(experiment: KerasExperiment, device: str) -> str:
@@ -73,7 +80,11 @@ def configure(threads: int, device: str) -> None:
 
 
 def train(experiment: KerasExperiment, data: FoldData, run: Run) -> Trained:
-    """Train one fold, from its checkpoint if it belongs to this run."""
+    """Train one fold, from its checkpoint if it belongs to this run.
+
+    Raises:
+        CompError: training has diverged; the checkpoint from before it stays.
+    """
     settings = experiment.train
     configure(settings.threads, run.device)
     keras.utils.set_random_seed(experiment.seed * 1000 + run.fold)
@@ -82,14 +93,16 @@ def train(experiment: KerasExperiment, data: FoldData, run: Run) -> Trained:
     per_epoch = len(batches)
     state = KerasState(run, model)
     state.resume()
-    first = state.step
-    with run.bar(experiment, per_epoch, state.step) as bar:
-        progress = Progress(state, run, per_epoch, settings.batch_size, bar)
+    watched = Watched(
+        validate=lambda rows: scores(model, experiment, data, rows),
+        is_finite=lambda: all(np.isfinite(value).all() for value in model.get_weights()),
+    )
+    with Monitor(experiment, run, data, per_epoch, state, watched) as monitor:
+        progress = Progress(state, monitor, settings.lr)
         for epoch in range(state.step // per_epoch, settings.epochs):
             rest = KerasBatches(batches, epoch, state.step % per_epoch, reading_threads(run.device))
             model.fit(rest, shuffle=False, verbose=0, callbacks=[progress])
-    if state.step > first:
-        progress.save()
+        monitor.finish()
     return Trained(partial(predict, model, experiment, data.channels), state.losses, state.seconds, state.step * settings.batch_size)
 
 
@@ -110,13 +123,11 @@ def compiled(experiment: KerasExperiment, data: FoldData, source: str) -> keras.
 
 
 class Progress(keras.callbacks.Callback):
-    """Counts steps, moves the progress bar and saves checkpoints while `fit` runs."""
+    """Counts the steps that `fit` makes, and tells the monitor."""
 
-    def __init__(self, state: KerasState, run: Run, per_epoch: int, batch_size: int, bar: LogBar) -> None:
+    def __init__(self, state: KerasState, monitor: Monitor, lr: float) -> None:
         super().__init__()
-        self.state, self.run, self.per_epoch, self.batch_size, self.bar = state, run, per_epoch, batch_size, bar
-        self.started = self.saved = time.monotonic()
-        self.before = state.seconds
+        self.state, self.monitor, self.lr = state, monitor, lr
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.loss_before, self.steps = self.state.loss_sum, 0
@@ -124,21 +135,15 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         self.state.step += 1
         self.steps += 1
-        if not math.isfinite(logs["loss"]):
-            what = f"{self.model.name} fold {self.run.fold}: the loss is {logs['loss']} after {self.state.step} steps"
-            raise CompError(what, 'training diverged; lower the learning rate: SET="train.lr=..."')
         self.state.loss_sum = self.loss_before + self.steps * float(logs["loss"])  # Keras gives the mean since the start of the epoch
-        if self.state.step % self.per_epoch == 0:
-            self.state.end_epoch(self.per_epoch)
-        if self.bar.update(self.batch_size):
-            self.bar.set_postfix_str(f"loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.3f}", refresh=False)
-        if time.monotonic() - self.saved >= 60 * self.run.minutes:
-            self.save()
+        self.monitor.after_step(self.lr, f", accuracy {logs['accuracy']:.3f}")
 
-    def save(self) -> None:
-        self.saved = time.monotonic()
-        self.state.seconds = self.before + self.saved - self.started
-        self.state.save()
+
+def scores(model: keras.Model, experiment: KerasExperiment, data: FoldData, rows: NDArray[np.int64]) -> Scores:
+    """The loss, and macro F1 at threshold 0.5, on rows of the train table, without test-time augmentation."""
+    labels, logits = data.labels[rows], predict(model, experiment.model_copy(update={"tta": 1}), data.channels, data.images, rows)
+    loss = np.logaddexp(0, logits.astype(np.float64)) - labels * logits  # binary cross-entropy
+    return {"validation_loss": float(loss.mean()), "macro_f1": macro_f1(labels, logits > 0)}
 
 
 def reading_threads(device: str) -> int:

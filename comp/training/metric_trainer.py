@@ -12,14 +12,18 @@ from comp.base import registry
 from comp.base.errors import CompError, ConfigError
 from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.images.input_channels import statistics
+from comp.metrics.average_precision import average_precision
 from comp.models.embedder import Embedder, build_embedder
 from comp.neighbours.nearest import Floats
 from comp.neighbours.votes import Voters
 from comp.training import torch_trainer
+from comp.training.diverged import what_to_lower
+from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, check_batch_size, fit
-from comp.training.torch_predictor import Predictor
+from comp.training.torch_predictor import Predictor, one_view
 from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
 from comp.training.torch_trainer import IMAGENET as IMAGENET
+from comp.training.torch_trainer import device_name as device_name
 from comp.training.torch_trainer import devices as devices
 from comp.training.torch_trainer import initial_weights_source as initial_weights_source
 from comp.training.torch_trainer import pick_device as pick_device
@@ -53,7 +57,12 @@ def train(experiment: MetricExperiment, data: FoldData, run: Run) -> Trained:
     numbered[data.train] = number
     metric_loss = partial(registry.build("metric_losses", experiment.metric), len(known))
     model = build_embedder(experiment, run.initial_weights, mean, deviation, torch.Tensor(data.prior()), metric_loss)
-    averaged, state = fit(model, Criterion(experiment, model), experiment, replace(data, identity=numbered), run)
+
+    def validate(network: nn.Module, rows: NDArray[np.int64]) -> Scores:
+        embedder = Predictor(lambda batch: network(batch)[0], one_view(experiment), data.channels, device)
+        return vote_scores(embedder(data.images, rows), data, rows, experiment)
+
+    averaged, state = fit(model, Criterion(experiment, model), experiment, replace(data, identity=numbered), run, validate)
     neighbours = NeighbourPredictor(averaged.eval(), experiment, data, device)
     return Trained(neighbours.predict, state.losses, state.seconds, state.step * experiment.train.batch_size, neighbours.embed)
 
@@ -88,8 +97,8 @@ class NeighbourPredictor:
         with np.errstate(invalid="ignore"):
             embeddings = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         if not np.isfinite(embeddings).all():
-            what = f"{self.experiment.model}: the embeddings are not finite"
-            raise CompError(what, 'training diverged; lower the learning rate: SET="train.lr=..."')
+            what = f"{self.experiment.model}: training diverged, the embeddings are not finite"
+            raise CompError(what, what_to_lower(self.experiment, self.network.device.type))
         if images is self.data.images and (embeddings @ embeddings[0]).min() > COLLAPSED:
             what = f"{self.experiment.model}: all images have the same embedding"
             raise CompError(what, 'the loss has collapsed; lower the learning rate, or choose another loss: SET="metric.name=arcface"')
@@ -101,3 +110,21 @@ class NeighbourPredictor:
         data = self.data
         voters = Voters(self.embed(data.images)[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
         return voters.logits(self.embed(images)[rows], self.experiment.votes)
+
+
+def vote_scores(vectors: Floats, data: FoldData, rows: NDArray[np.int64], experiment: MetricExperiment) -> Scores:
+    """How well validated images vote on each other: the mean average precision of the votes, over the classes that some of them carry.
+
+    Their identities are unknown to the metric loss, so that there is no validation loss.
+
+    Args:
+        vectors: (len(rows), D) embeddings, not normalised.
+    """
+    with np.errstate(invalid="ignore"):
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels = data.labels[rows]
+    if len(rows) < 2 or not labels.any() or not np.isfinite(vectors).all():
+        return {}
+    votes = Voters(vectors, labels, [data.ids[row] for row in rows]).logits_of_voters(experiment.votes)
+    carried = np.flatnonzero(labels.any(axis=0))
+    return {"votes_average_precision": float(np.mean([average_precision(votes[:, column], labels[:, column]) for column in carried]))}

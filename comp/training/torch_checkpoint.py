@@ -37,11 +37,6 @@ class TrainingState:
         self.losses.append(self.loss_sum.item() / steps)
         self.loss_sum.zero_()
 
-    def mean_loss(self, per_epoch: int) -> float:
-        """The mean loss of the current epoch, or of the last one if no step of the current epoch is done."""
-        done = self.step % per_epoch
-        return self.loss_sum.item() / done if done else self.losses[-1]
-
     def save(self) -> None:
         state = {
             "model": self.model.state_dict(),

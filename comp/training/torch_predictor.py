@@ -55,6 +55,11 @@ class Predictor:
         return torch.cat(outputs).numpy()
 
 
+def one_view(experiment: TorchExperiment) -> TorchExperiment:
+    """The experiment without test-time augmentation, for a quick look."""
+    return experiment.model_copy(update={"tta": 1})
+
+
 def turn(images: Tensor, view: int) -> Tensor:
     """View 0..7 of images (B, H, W, C), numbered as in the dihedral augmentation."""
     images = images.flip([axis for axis, bit in ((2, 1), (1, 2)) if view & bit])

@@ -1,17 +1,26 @@
 """Training a classifier with PyTorch, and prediction with it."""
 
+import platform
+from collections.abc import Callable
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from comp.base import registry
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.images.input_channels import statistics
+from comp.metrics.macro_f1 import macro_f1
 from comp.models.backbone import build_classifier, check_backbone, check_size
 from comp.models.initial_weights import weights_source
 from comp.models.precision import resolve_precision
+from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, fit
-from comp.training.torch_predictor import Predictor
+from comp.training.torch_predictor import Predictor, one_view
 from comp.training.trainer import FoldData, Run, Trained
 
+Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and labels (B, classes)
 VERSIONS = ("torch", "timm")
 IMAGENET = "timm"
 CHECKPOINT = "last epoch, averaged weights"
@@ -36,6 +45,10 @@ def pick_device(slot: int) -> str:
     return f"cuda:{slot % devices()}" if torch.cuda.is_available() else "cpu"
 
 
+def device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device != "cpu" else f"CPU {platform.machine()}"
+
+
 def precision(experiment: TorchExperiment, device: str) -> str:
     device = device.partition(":")[0]
     return f"{resolve_precision(experiment.train.precision, torch.device(device))} on {device}"
@@ -47,6 +60,17 @@ def train(experiment: TorchExperiment, data: FoldData, run: Run) -> Trained:
     mean, deviation = map(torch.Tensor, statistics(data.images, data.channels))
     model = build_classifier(experiment, run.initial_weights, mean, deviation, torch.Tensor(data.prior()))
     loss = registry.build("losses", experiment.loss)
-    averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, data, run)
+
+    def validate(network: nn.Module, rows: NDArray[np.int64]) -> Scores:
+        logits = Predictor(network, one_view(experiment), data.channels, device)(data.images, rows)
+        return classifier_scores(logits, data.labels[rows], loss)
+
+    averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, data, run, validate)
     predict = Predictor(averaged.eval(), experiment, data.channels, device)
     return Trained(predict, state.losses, state.seconds, state.step * experiment.train.batch_size)
+
+
+def classifier_scores(logits: NDArray[np.float32], labels: NDArray[np.bool_], loss: Loss) -> Scores:
+    """The loss, and macro F1 at threshold 0.5, of logits and labels (N, classes)."""
+    found = loss(torch.from_numpy(logits), torch.from_numpy(labels).float())
+    return {"validation_loss": float(found), "macro_f1": macro_f1(labels, logits > 0)}

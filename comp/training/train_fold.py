@@ -13,6 +13,7 @@ from comp.competition.experiments.experiment import NetworkExperiment
 from comp.neighbours.votes import Voters
 from comp.predictions.image_identity import ImageIdentity, changes
 from comp.training.checkpoint_file import what_it_holds
+from comp.training.curve import validation_seconds
 from comp.training.fold_inputs import FoldInputs, input_channels_of
 from comp.training.fold_job import FoldJob
 from comp.training.fold_outputs import FoldResult, versions, write_fold
@@ -106,8 +107,10 @@ def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str
         ids=inputs.tables.ids,
         identity=inputs.identities(),
         aux_features=vectors.get("train"),
+        held_out=np.flatnonzero(inputs.tables.folds.fold == job.fold),
     )
     trained = trainer.train(experiment, data, run)
+    validated = validation_seconds(run.curve)
 
     def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = trained.predict(images[split], rows, *([vectors[split]] if vectors else []))
@@ -126,9 +129,11 @@ def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str
         predict=predict,
         check=check_images,
         embed=trained.embed and (lambda split: trained.embed(images[split])),
-        seconds=trained.seconds,
+        seconds=trained.seconds + validated,
         record={
+            "device": trainer.device_name(device),
             "images_per_second": round(trained.images / trained.seconds, 1),
+            "validation_seconds": round(validated, 1),
             "train_images": len(train_rows),
             "loss_by_epoch": trained.losses,
         },

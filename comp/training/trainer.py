@@ -5,7 +5,7 @@ A trainer is a module `comp.training.<name>_trainer` with
 - `check(experiment, channels)`: raises ConfigError if the network cannot be built for that many input channels, before any work;
 - `initial_weights_source(experiment)`: where the initial weights will come from, for the provenance; "scratch" if there are none;
 - `devices()`: how many GPUs it sees; `pick_device(slot)`: the one for a slot, else "cpu";
-- `precision(experiment, device)`: the data type and device it computes with;
+- `precision(experiment, device)`: the data type and device it computes with; `device_name(device)`: what a person calls that device;
 - `train(experiment, data, run)`: returns a `Trained`;
 - `VERSIONS`: the packages whose versions the run's record holds;
 - `IMAGENET`: the value of `initial_weights` that means ImageNet weights from the framework's own cache or download;
@@ -14,7 +14,7 @@ A trainer is a module `comp.training.<name>_trainer` with
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from comp.base import registry
 from comp.base.errors import ConfigError
+from comp.base.paths import CURVE
 from comp.base.progress import LogBar
 from comp.competition.experiments.experiment import NetworkExperiment, RareLabels
 from comp.competition.labels import label_priors
@@ -64,6 +65,7 @@ class FoldData:
         ids: (N,) of the images; they decide between equally near neighbours.
         identity: (N,) equal for images of one identity, such as an antibody; None: every image is an identity of its own.
         aux_features: (N, D) further inputs of the network.
+        held_out: rows to validate on while it trains, for the eye only; none are needed.
     """
 
     images: NDArray[np.uint8]
@@ -73,6 +75,7 @@ class FoldData:
     ids: tuple[str, ...] = ()
     identity: NDArray[np.int64] | None = None
     aux_features: NDArray[np.float32] | None = None
+    held_out: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def prior(self) -> NDArray[np.float64]:
         """(classes,) the share of training images that carry each label, kept from 0 and 1."""
@@ -116,6 +119,11 @@ class Run:
     position: int = 0
     restart: bool = False
 
+    @property
+    def curve(self) -> Path:
+        """Where losses and scores are written while it trains."""
+        return self.checkpoint.with_name(CURVE)
+
     def bar(self, experiment: NetworkExperiment, per_epoch: int, step: int) -> LogBar:
         """A progress bar in images, for `per_epoch` steps an epoch; `step` steps are done."""
         size, steps = experiment.train.batch_size, per_epoch * experiment.train.epochs
@@ -131,7 +139,7 @@ class Trained:
         predict: logits (len(rows), classes) float32 of rows of a cache (N, H, W, C) uint8, the mean over the experiment's `tta` views. A
             model that depends on embeddings takes those of all images (N, D) as a third argument.
         losses: the mean training loss of each epoch.
-        seconds: the training time; of interrupted runs it counts the time up to their last checkpoint.
+        seconds: the training time, without validation; of interrupted runs it counts the time up to their last checkpoint.
         images: how many images were trained on in that time, counted again in every epoch.
         embed: embeddings (N, size) float32 of length 1 of all images of a cache; None for a network without embeddings.
     """

@@ -35,12 +35,17 @@ class Top(Strict):
 
 
 class Training(Strict):
-    """How long a network is trained; one step is one batch. Trainers add what they need."""
+    """How long a network is trained; one step is one batch. Trainers add what they need.
+
+    `validate` says how often a network is validated while it trains, for the eye: it changes no prediction. So it is no part of what
+    is dumped, compared and hashed.
+    """
 
     epochs: int = Field(20, ge=1, le=100_000)
     batch_size: int = Field(32, ge=1, le=65_536)
     lr: float = Field(1e-3, gt=0)
     threads: int = Field(1, ge=1, le=1024)
+    validations: int = Field(10, ge=0, le=1000, alias="validate", exclude=True)  # pydantic has a method `validate`
 
 
 class Experiment(Strict):

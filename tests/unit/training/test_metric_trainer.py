@@ -93,7 +93,7 @@ def test_identities_with_one_image_and_fewer_images_than_votes_are_no_error(tmp_
 
 def test_a_network_that_diverges_says_so(tmp_path):
     settings = EXPERIMENT.model_copy(update={"train": TorchTraining(epochs=2, batch_size=8, lr=1e30, warmup_epochs=0, precision="fp32")})
-    with pytest.raises(CompError, match="tiny: the embeddings are not finite: training diverged; lower the learning rate"):
+    with pytest.raises(CompError, match=r"tiny fold 0: training diverged, the loss is nan in epoch 1.*lower the learning rate"):
         run(tmp_path, settings).predict(IMAGES, NEW)
 
 
