@@ -42,8 +42,7 @@ READ_BY = {  # file: a command that reads it
 def injections() -> Iterator[Injection]:
     for file, command in READ_BY.items():
         for name, damage in DAMAGES.items():
-            says = "training again" if (file, damage) in CHANGES else ""
-            yield Injection("damage", f"{file} {name}", command, _inflict(file, damage), says=says)
+            yield Injection("damage", f"{file} {name}", command, _inflict(file, damage))
 
 
 def _inflict(file: str, damage: Callable[[Path], None]) -> Callable[[World], None]:
@@ -117,7 +116,3 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "is a looping link": _loop,
     "is another file": _foreign,
 }
-CHANGES = (  # a valid file with other content: another run
-    ("data/tiny/test/image-40_blue.png", _foreign),
-    ("configs/competitions/tiny.yaml", _flip),
-)
