@@ -71,7 +71,7 @@ def compare(plan: Plan, seconds: dict[str, Seconds]) -> list[Result]:
     control = Ratio.of(seconds["bare"], seconds["control"])
     rate = BATCH * plan.steps * cores() / np.median(seconds["trainer"])
     precision = resolve_precision("auto", CPU)
-    note = f"{rate:.0f} images/s by {cores()} processes at once, each on one core in {precision}; checkpoints not counted"
+    note = f"{rate:.0f} images/s by {cores()} processes at once, each on one core in {precision}; checkpoints and validation not counted"
     name = f"{plan.backbone} {plan.size} px, speed"
     loaders = [
         Result(f"{name}: PNG DataLoader, {side} / bare loop", str(Ratio.of(seconds["bare with loaders"], seconds[side])))
@@ -142,9 +142,8 @@ def alternate_with_trainer(
     hook = register_optimizer_step_post_hook(after_step)
     try:
         with bar, redirect_stderr(StringIO()):  # hides the trainer's own bar, which would count the others' time
-            train(
-                experiment, data, Run(0, "cpu", plan.folder / f"{plan.backbone}-{slot}.pt", {"run": "bench"}, "scratch", float("inf"), slot)
-            )
+            folder = plan.folder / f"{plan.backbone}-{slot}"
+            train(experiment, data, Run(0, "cpu", folder / "checkpoint", {"run": "bench"}, "scratch", float("inf"), slot))
     finally:
         hook.remove()
     return {name: np.array(values[1:]) for name, values in seconds.items()}

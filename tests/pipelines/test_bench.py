@@ -20,7 +20,7 @@ from comp.metrics.f1_search import best_thresholds
 from comp.metrics.macro_f1 import macro_f1
 from comp.training.torch_trainer import train
 from comp.training.trainer import FoldData, Run
-from tests.benchmarks import folds, keras, thresholds
+from tests.benchmarks import folds, keras, thresholds, validation
 from tests.benchmarks.bare import BareLoop, batches_in_memory
 from tests.benchmarks.decoding import DecodedImages, loader
 from tests.benchmarks.inputs import filled, label_table, repeated, synthetic_images
@@ -208,6 +208,14 @@ def test_all_sides_of_the_training_measurement_take_their_turns(tmp_path):
     }  # fmt: skip
     assert all((values > 0).all() for values in seconds.values())
     assert len(met) == 4 * 3 + 3 * 3  # before every turn of a side, including the warm-up rounds
+
+
+def test_the_share_of_validation_is_measured_on_a_tenth_of_the_images(tmp_path):
+    (result,) = validation.measure(tmp_path, ("test_resnet",), size=32, pixels=64, rows=2 * 16, limit=1.0)
+    assert "3 images validated in" in result.note
+    assert "32 trained on" in result.note
+    assert result.reached
+    assert 0 < float(result.measured) < 1
 
 
 def test_all_sides_of_the_keras_measurement_take_their_turns(tmp_path):

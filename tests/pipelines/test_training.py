@@ -11,6 +11,7 @@ import time
 import pytest
 
 from comp.predictions.prediction_file import join_folds, read_predictions
+from comp.training.curve import read_curve
 from tests.tiny_competition import TINY
 
 
@@ -87,13 +88,63 @@ def test_killed_at_ten_random_moments_and_started_again_it_ends_with_the_same_by
     assert fold(project, 0, "tiny", "--set", "train.epochs=40").returncode == 0
     folder = project.root / "oof/tiny/tiny"
     expected = {name: (folder / name).read_bytes() for name in ("fold-0.parquet", "test-0.parquet")}
+    curve = project.root / "runs/tiny/tiny/fold-0/curve.csv"
+    rows = without_times(curve)
+    assert (len(rows), sum("macro_f1" in row for row in rows)) == (40, 8)  # 40 epochs
     shutil.rmtree(folder)
     ended = subprocess.run(
         [sys.executable, "-c", KILL_TEN_TIMES], cwd=project.root, env=project.environment(), text=True, capture_output=True, check=False
     )
     assert ended.stdout.endswith("killed ten times\n"), ended.stderr
     assert {name: (folder / name).read_bytes() for name in expected} == expected
+    assert without_times(curve) == rows
     assert not list(project.root.rglob("*.part"))
+
+
+def without_times(curve):
+    return [{name: value for name, value in row.items() if "seconds" not in name} for row in read_curve(curve)]
+
+
+WATCHED = """
+import sys
+from comp.training.fold_job import FoldJob
+from comp.training.prepare import prepare
+from comp.training.train_fold import train_fold
+
+job = FoldJob("tiny", "tiny", 0, "train.epochs=10")
+prepare([job])
+train_fold(job)
+assert "torch" in sys.modules and not {"tensorflow", "keras", "tensorboard"} & set(sys.modules)
+"""
+
+
+def test_a_fold_is_watched_without_tensorflow_and_has_the_same_bytes_as_one_that_is_not(project):
+    ended = subprocess.run(
+        [sys.executable, "-c", WATCHED], cwd=project.root, env=project.environment(), text=True, capture_output=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    folder, run = project.root / "oof/tiny/tiny", project.root / "runs/tiny/tiny/fold-0"
+    files = {path: path.read_bytes() for path in (folder / "fold-0.parquet", folder / "test-0.parquet", folder / "experiment.yaml")}
+    assert [row["step"] for row in read_curve(run / "curve.csv") if "macro_f1" in row] == [15, 30]
+    assert len(list(run.glob("events.out.tfevents.*"))) == 1
+    record = json.loads((folder / "run-0.json").read_text())
+    assert 0 < record["validation_seconds"] + 0.1 < record["seconds"]
+    assert record["device"].startswith("CPU ")
+
+    assert "complete, nothing to do" in fold(project, 0, "tiny", "--set", "train.epochs=10 train.validate=0").stdout
+    shutil.rmtree(folder)
+    assert fold(project, 0, "tiny", "--set", "train.epochs=10 train.validate=0").returncode == 0
+    assert {path: path.read_bytes() for path in files} == files
+    assert not any("macro_f1" in row for row in read_curve(run / "curve.csv"))
+    assert json.loads((folder / "run-0.json").read_text())["validation_seconds"] == 0
+
+
+def test_training_that_diverges_is_one_line_and_leaves_no_checkpoint(project):
+    line = project.refused(fold(project, 0, "tiny", "--set", "train.lr=1e30 train.warmup_epochs=0"))
+    assert "error: tiny fold 0: training diverged, the loss is nan in epoch 1 (there is no good epoch before it)" in line
+    assert 'lower the learning rate: SET="train.lr=3.3e+29"' in line
+    assert not list((project.root / "runs/tiny/tiny/fold-0").glob("checkpoint*"))
+    assert not (project.root / "oof/tiny/tiny").exists()
 
 
 def started(project, *more):

@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score, log_loss
 
 from comp.base.errors import CompError, PredictionError
 from comp.competition.experiments.keras_experiment import KerasExperiment, KerasTraining
 from comp.images.input_channels import InputChannels
 from comp.images.keras_batches import KerasBatches
 from comp.training import keras_trainer
+from comp.training.curve import read_curve
 from comp.training.keras_checkpoint import KerasState
+from comp.training.monitor import Monitor
 from comp.training.trainer import FoldData, Run
 
 GENERATOR = np.random.default_rng(0)
@@ -61,6 +66,57 @@ def test_a_run_interrupted_at_any_step_ends_as_one_never_interrupted(tmp_path, m
     np.testing.assert_array_equal(resumed.predict(IMAGES, NEW), whole.predict(IMAGES, NEW))
     np.testing.assert_allclose(resumed.losses, whole.losses, rtol=1e-5)
     assert resumed.seconds > 0
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_validation_changes_no_prediction_and_its_curve_goes_on_after_a_kill(tmp_path, monkeypatch, killed):
+    """Dropout and batch normalisation are left as they are; `whole` was not validated."""
+    watched, eight = replace(DATA, held_out=NEW), experiment(epochs=8)
+    without = run(tmp_path / "without/checkpoint", eight)
+    if killed:
+        save = KerasState.save
+
+        def save_and_die(self):
+            save(self)
+            if self.step == 45:
+                raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(KerasState, "save", save_and_die)
+            with pytest.raises(Killed):
+                run(tmp_path / "with/checkpoint", eight, watched, 0)
+    trained = run(tmp_path / "with/checkpoint", eight, watched)
+    np.testing.assert_array_equal(trained.predict(IMAGES, NEW), without.predict(IMAGES, NEW))
+    curve = read_curve(tmp_path / "with/curve.csv")
+    assert [row["step"] for row in curve] == sorted({8 * epoch for epoch in range(1, 9)} | {32, 64})  # two validations of 20 rows
+    assert [row["step"] for row in curve if "macro_f1" in row] == [32, 64]
+    logits = trained.predict(IMAGES, NEW)
+    probs = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    expected = np.mean([log_loss(LABELS[NEW, k], probs[:, k], labels=[False, True]) for k in range(3)])
+    assert curve[-1]["validation_loss"] == pytest.approx(expected, rel=1e-4)
+    assert curve[-1]["macro_f1"] == pytest.approx(f1_score(LABELS[NEW], logits > 0, average="macro", zero_division=0))
+
+
+def test_a_loss_that_is_not_finite_stops_before_a_checkpoint(tmp_path):
+    with pytest.raises(CompError, match="tiny fold 0: training diverged, the loss is nan in epoch") as stopped:
+        run(tmp_path / "checkpoint", experiment(epochs=30, lr=1e30))
+    assert stopped.value.then == 'lower the learning rate: SET="train.lr=3.3e+29"'
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_weights_that_are_not_finite_reach_no_checkpoint(tmp_path, monkeypatch):
+    """They are spoilt after the last step, where no later loss could tell."""
+    after_step = Monitor.after_step
+
+    def spoil(self, rate, note=""):
+        after_step(self, rate, note)
+        if self.state.step == 16:
+            self.state.model.trainable_variables[0].assign(np.full(self.state.model.trainable_variables[0].shape, np.inf))
+
+    monkeypatch.setattr(Monitor, "after_step", spoil)
+    with pytest.raises(CompError, match=r"a network weight is not finite in epoch 2 .*last good epoch is"):
+        run(tmp_path / "checkpoint")
+    assert not (tmp_path / "checkpoint").exists()
 
 
 def test_the_checkpoint_of_another_run_is_kept_unless_it_is_given_up(tmp_path):
