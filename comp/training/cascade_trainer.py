@@ -23,7 +23,6 @@ from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, check_batch_size, fit
 from comp.training.torch_predictor import Predictor, one_view
 from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
-from comp.training.torch_trainer import IMAGENET as IMAGENET
 from comp.training.torch_trainer import VERSIONS as VERSIONS
 from comp.training.torch_trainer import classifier_scores
 from comp.training.torch_trainer import device_name as device_name
@@ -34,9 +33,9 @@ from comp.training.torch_trainer import precision as precision
 from comp.training.trainer import FoldData, Run, Trained
 
 
-def check(experiment: CascadeExperiment, channels: int) -> None:
+def check(experiment: CascadeExperiment, channels: int, weights: bool) -> None:
     """Raise ConfigError if the network cannot be built, or cannot normalise its auxiliary features."""
-    torch_trainer.check(experiment, channels)
+    torch_trainer.check(experiment, channels, weights)
     check_batch_size(experiment)
 
 

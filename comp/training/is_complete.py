@@ -1,7 +1,5 @@
 """Whether the files of a fold are complete; finished files that were made otherwise are an error."""
 
-from collections.abc import Collection
-
 from comp.base.errors import PredictionError
 from comp.base.progress import say
 from comp.predictions.embeddings import Embeddings, read_embeddings
@@ -11,11 +9,11 @@ from comp.training.made_otherwise import changed_images, changed_inputs, refusal
 from comp.training.run_record import read_record
 
 
-def is_complete(inputs: FoldInputs, sources: Collection[str | None]) -> bool:
+def is_complete(inputs: FoldInputs, source: str | None) -> bool:
     """Whether the fold's files exist, are whole, and were made from the present inputs. Damaged files are named.
 
     Args:
-        sources: what the files may name as the source of the initial weights.
+        source: where the initial weights come from; None for a model without a network.
 
     Raises:
         PredictionError: finished files were made from other inputs, and the job does not ask to replace them.
@@ -34,7 +32,7 @@ def is_complete(inputs: FoldInputs, sources: Collection[str | None]) -> bool:
         except PredictionError as error:
             say(f"{error.what}; training again")
     made = [file.provenance for file in found]
-    changed = next(filter(None, (changed_inputs(inputs, job.fold, each, sources) for each in made)), "") or changed_images(inputs, made)
+    changed = next(filter(None, (changed_inputs(inputs, job.fold, each, source) for each in made)), "") or changed_images(inputs, made)
     if not changed and any(file.provenance.kind == "test" and set(file.ids) != set(inputs.tables.test_ids) for file in found):
         changed = "other test images"
     if changed:

@@ -22,14 +22,13 @@ from comp.training.monitor import Monitor, Scores, Watched
 from comp.training.trainer import FoldData, Run, Trained
 
 VERSIONS = ("tensorflow", "keras")
-IMAGENET = "keras"
 CHECKPOINT = "last epoch"
 
 
-def check(experiment: KerasExperiment, channels: int) -> None:
-    """Raise ConfigError if the network cannot be built; it is built to find out."""
+def check(experiment: KerasExperiment, channels: int, weights: bool) -> None:
+    """Raise ConfigError if the network cannot be built, or its initial weights cannot be had or do not fit; it is built to find out."""
     configure(experiment.train.threads, pick_device(0))
-    build_network(experiment, initial_weights_source(experiment), channels, np.array([0.5]))
+    build_network(experiment, initial_weights_source(experiment) if weights else "scratch", channels, np.array([0.5]))
 
 
 def initial_weights_source(experiment: KerasExperiment) -> str:

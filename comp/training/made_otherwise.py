@@ -41,11 +41,11 @@ def what_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(found)
 
 
-def changed_inputs(inputs: FoldInputs, fold: int, made: Provenance, sources: Collection[str | None]) -> str:
+def changed_inputs(inputs: FoldInputs, fold: int, made: Provenance, source: str | None) -> str:
     """What differs between a prediction file of a fold and the present inputs, images apart; empty if nothing does.
 
     Args:
-        sources: what the file may name as the source of the initial weights.
+        source: where the initial weights come from; None for a model without a network.
     """
     now: dict[str, Any] = {**inputs.origin(), "classes": inputs.classes}
     before = {key: getattr(made, key) for key in now}
@@ -54,8 +54,8 @@ def changed_inputs(inputs: FoldInputs, fold: int, made: Provenance, sources: Col
         before["settings"], now["settings"] = record.get("experiment"), inputs.experiment.model_dump(mode="json")
         if before["settings"] == now["settings"]:
             before["settings"] = None  # the record is of another run
-    if made.initial_weights not in sources:
-        before["initial_weights"], now["initial_weights"] = made.initial_weights, next(iter(sources))
+    if made.initial_weights != source:
+        before["initial_weights"], now["initial_weights"] = made.initial_weights, source
     return what_differs(before, now)
 
 
@@ -87,11 +87,11 @@ def check_finished(jobs: Sequence[FoldJob]) -> None:
             inputs, made = FoldInputs.read(job), read_predictions(path).provenance
         except PredictionError:
             continue  # damaged, or made from embeddings that are not there: its turn comes
-        if changed := changed_inputs(inputs, job.fold, made, {made.initial_weights}):
+        if changed := changed_inputs(inputs, job.fold, made, made.initial_weights):
             raise refusal(job, f"{job.name} was made with {changed}")
 
 
-def check_alike(inputs: FoldInputs, sources: Collection[str | None]) -> None:
+def check_alike(inputs: FoldInputs, source: str | None) -> None:
     """Check that this fold would be made as the finished folds of its model were: a stack needs all folds of a model alike.
 
     Raises:
@@ -99,7 +99,7 @@ def check_alike(inputs: FoldInputs, sources: Collection[str | None]) -> None:
     """
     job = inputs.job
     if not job.retrain:
-        for fold, changed in _unlike(inputs, sources):
+        for fold, changed in _unlike(inputs, source):
             raise refusal(job, f"the folds of a model must be alike, and fold {fold} of {job.model} was made with {changed}")
 
 
@@ -107,7 +107,7 @@ def unlike_folds(job: FoldJob) -> str:
     """A line about the finished folds of a model that were made otherwise than the job's fold; empty if there are none."""
     inputs = FoldInputs.read(job)
     made = read_predictions(inputs.paths.fold_predictions(job.model, job.fold)).provenance
-    if not (unlike := dict(_unlike(inputs, {made.initial_weights}))):
+    if not (unlike := dict(_unlike(inputs, made.initial_weights))):
         return ""
     folds = f"fold{'s' if len(unlike) > 1 else ''} {', '.join(map(str, unlike))}"
     settings = f' SET="{job.settings}"' if job.settings else ""
@@ -115,7 +115,7 @@ def unlike_folds(job: FoldJob) -> str:
     return f"note: {folds} of {job.model} were made with {next(iter(unlike.values()))}; a stack needs all folds alike: {again}"
 
 
-def _unlike(inputs: FoldInputs, sources: Collection[str | None]) -> Iterator[tuple[int, str]]:
+def _unlike(inputs: FoldInputs, source: str | None) -> Iterator[tuple[int, str]]:
     """The other finished folds of the model that were made otherwise, and with what."""
     job = inputs.job
     for fold in range(inputs.tables.folds.count):
@@ -126,7 +126,7 @@ def _unlike(inputs: FoldInputs, sources: Collection[str | None]) -> Iterator[tup
             made = read_predictions(path).provenance
         except PredictionError:
             continue  # its own turn says that it is damaged
-        if changed := changed_inputs(inputs, fold, made, sources):
+        if changed := changed_inputs(inputs, fold, made, source):
             yield fold, changed
 
 

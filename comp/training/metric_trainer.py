@@ -22,7 +22,6 @@ from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, check_batch_size, fit
 from comp.training.torch_predictor import Predictor, one_view
 from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
-from comp.training.torch_trainer import IMAGENET as IMAGENET
 from comp.training.torch_trainer import device_name as device_name
 from comp.training.torch_trainer import devices as devices
 from comp.training.torch_trainer import initial_weights_source as initial_weights_source
@@ -34,9 +33,9 @@ VERSIONS = (*torch_trainer.VERSIONS, "pytorch_metric_learning")
 COLLAPSED = 1 - 1e-4  # if all images are more similar than this, nothing is told apart: the rest is rounding to bf16
 
 
-def check(experiment: MetricExperiment, channels: int) -> None:
+def check(experiment: MetricExperiment, channels: int, weights: bool) -> None:
     """Raise ConfigError if the network cannot be built, or its batches cannot hold two identities."""
-    torch_trainer.check(experiment, channels)
+    torch_trainer.check(experiment, channels, weights)
     check_batch_size(experiment)
     together = experiment.sampler.get("images", 4)
     if experiment.sampler["name"] == "identities" and experiment.train.batch_size < 2 * together:

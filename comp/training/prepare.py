@@ -5,7 +5,6 @@ import numpy as np
 from comp.base import registry
 from comp.base.errors import ConfigError, FoldError, PredictionError
 from comp.base.processes import in_own_process
-from comp.base.progress import say
 from comp.competition.competition import Competition
 from comp.competition.data import ensure_data
 from comp.competition.experiments.dependent_experiment import DependentExperiment
@@ -27,10 +26,12 @@ def prepare(jobs: list[FoldJob]) -> None:
     """
     networks = []
     for job in jobs:
-        competition, experiment, _ = job.load()
+        competition, experiment, paths = job.load()
         check_experiment(competition, experiment)
         if isinstance(experiment, NetworkExperiment):
-            networks.append((experiment, len(input_channels_of(competition, experiment))))
+            predictions = (paths.fold_predictions(job.model, job.fold), paths.test_predictions(job.model, job.fold))
+            unfinished = not all(file.exists() for file in predictions)  # a finished fold needs no initial weights
+            networks.append((experiment, len(input_channels_of(competition, experiment)), unfinished))
     check_dependencies(jobs)
     check_networks([network for network in networks if not network[0].own_process])
     if apart := [network for network in networks if network[0].own_process]:
@@ -80,13 +81,7 @@ def check_dependencies(jobs: list[FoldJob]) -> None:
                 raise PredictionError(what, f"train it first: make model COMP={competition.name} MODEL={model}")
 
 
-def check_networks(networks: list[tuple[NetworkExperiment, int]]) -> None:
-    """Raise ConfigError if a network cannot be built for its number of input channels; warn of networks without ImageNet weights."""
-    for experiment, channels in networks:
-        trainer = trainer_of(experiment)
-        trainer.check(experiment, channels)
-        if experiment.initial_weights == trainer.IMAGENET and trainer.initial_weights_source(experiment) == "scratch":
-            say(
-                f"warning: {experiment.model} starts from scratch: its ImageNet weights are not in {trainer.IMAGENET}'s cache "
-                'and cannot be downloaded here; give a file as SET="initial_weights=FILE" to change that'
-            )
+def check_networks(networks: list[tuple[NetworkExperiment, int, bool]]) -> None:
+    """Raise ConfigError if a network cannot be built for its number of input channels, or lacks the initial weights that it needs."""
+    for experiment, channels, unfinished in networks:
+        trainer_of(experiment).check(experiment, channels, unfinished)

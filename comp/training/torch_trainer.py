@@ -12,7 +12,7 @@ from comp.base import registry
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.images.input_channels import statistics
 from comp.metrics.macro_f1 import macro_f1
-from comp.models.backbone import build_classifier, check_backbone, check_size
+from comp.models.backbone import build_classifier, check_backbone, check_initial_weights, check_size
 from comp.models.initial_weights import weights_source
 from comp.models.precision import resolve_precision
 from comp.training.monitor import Scores
@@ -22,14 +22,15 @@ from comp.training.trainer import FoldData, Run, Trained
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and labels (B, classes)
 VERSIONS = ("torch", "timm")
-IMAGENET = "timm"
 CHECKPOINT = "last epoch, averaged weights"
 
 
-def check(experiment: TorchExperiment, channels: int) -> None:
-    """Raise ConfigError if timm has no such backbone, or it cannot take images of that size and number of input channels."""
+def check(experiment: TorchExperiment, channels: int, weights: bool) -> None:
+    """Raise ConfigError if timm has no such backbone, it cannot take such images, or its initial weights cannot be had or do not fit."""
     check_backbone(experiment)
     check_size(experiment, channels)
+    if weights:
+        check_initial_weights(experiment, channels)
 
 
 def initial_weights_source(experiment: TorchExperiment) -> str:

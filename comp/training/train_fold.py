@@ -36,12 +36,12 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
         for path in (inputs.checkpoint, *inputs.files):
             remove_leftovers(path)
         check_places(inputs)
-        source, accepted = weights_sources(experiment) if isinstance(experiment, NetworkExperiment) else ("", {None})
-        if is_complete(inputs, accepted):
+        source: str = trainer_of(experiment).initial_weights_source(experiment) if isinstance(experiment, NetworkExperiment) else ""
+        if is_complete(inputs, source or None):
             say(f"{job.name}: complete, nothing to do")
             drop_checkpoint(inputs)
             return
-        check_alike(inputs, accepted)
+        check_alike(inputs, source or None)
         if isinstance(experiment, NetworkExperiment):
             write_fold(inputs, train_network(inputs, experiment, source, slot))
             inputs.checkpoint.unlink()
@@ -57,19 +57,6 @@ def drop_checkpoint(inputs: FoldInputs) -> None:
         say(f"note: {inputs.checkpoint} holds {hours} that was done with {differs}; remove it if you need it no more")
     else:
         inputs.checkpoint.unlink(missing_ok=True)
-
-
-def weights_sources(experiment: NetworkExperiment) -> tuple[str, set[str | None]]:
-    """Where the initial weights come from now, and which sources a complete fold may name.
-
-    Weights from a hub that is out of reach now may have been downloaded then: such a fold counts as complete.
-    """
-    trainer = trainer_of(experiment)
-    source: str = trainer.initial_weights_source(experiment)
-    accepted: set[str | None] = {source}
-    if experiment.initial_weights == trainer.IMAGENET:
-        accepted.add(f"{trainer.IMAGENET} {experiment.backbone}")
-    return source, accepted
 
 
 def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str, slot: int) -> FoldResult:

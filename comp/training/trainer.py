@@ -2,13 +2,13 @@
 
 A trainer is a module `comp.training.<name>_trainer` with
 
-- `check(experiment, channels)`: raises ConfigError if the network cannot be built for that many input channels, before any work;
-- `initial_weights_source(experiment)`: where the initial weights will come from, for the provenance; "scratch" if there are none;
+- `check(experiment, channels, weights)`: raises ConfigError if the network cannot be built for that many input channels, before any work;
+  with `weights`, also if its initial weights cannot be had or do not fit;
+- `initial_weights_source(experiment)`: where the initial weights come from, for the provenance; "scratch" if there are none;
 - `devices()`: how many GPUs it sees; `pick_device(slot)`: the one for a slot, else "cpu";
 - `precision(experiment, device)`: the data type and device it computes with; `device_name(device)`: what a person calls that device;
 - `train(experiment, data, run)`: returns a `Trained`;
 - `VERSIONS`: the packages whose versions the run's record holds;
-- `IMAGENET`: the value of `initial_weights` that means ImageNet weights from the framework's own cache or download;
 - `CHECKPOINT`: which network weights of a run predict.
 """
 

@@ -38,7 +38,7 @@ def measure(
             model=backbone, backbone=backbone, initial_weights="scratch", size=size,
             train=TorchTraining(epochs=1, batch_size=BATCH, validate=1),
         )  # fmt: skip
-        run = Run(0, "cpu", folder / f"validation-{backbone}" / "checkpoint", "bench", "scratch", float("inf"))
+        run = Run(0, "cpu", folder / f"validation-{backbone}" / "checkpoint", {"run": "bench"}, "scratch", float("inf"))
         with redirect_stderr(sys.stderr if sys.stderr.isatty() else StringIO()):
             trained = train(experiment, data, run)
         validated = validation_seconds(run.curve)

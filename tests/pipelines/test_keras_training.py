@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
+import h5py
 import pytest
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
+from comp.base.quiet_tensorflow import keras
 from comp.predictions.prediction_file import read_predictions
 from tests.conftest import REPOSITORY
 
@@ -95,6 +99,32 @@ def test_mistakes_are_one_line_and_leave_nothing(keras_project, settings, messag
     line = keras_project.refused(keras_project.call(*one_fold("--set", settings)))
     assert message in line
     assert not (keras_project.root / "oof/tiny/keras-tiny").exists()
+
+
+@pytest.mark.usefixtures("_one_process")
+def test_a_fold_trained_with_keras_weights_is_complete_when_they_are_gone_and_the_next_one_needs_them(keras_project, monkeypatch):
+    project, home, cached = keras_project, keras_project.root / "home", "models/mobilenet_1_0_224_tf_no_top.h5"
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(home))
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens
+    settings = "backbone=MobileNet initial_weights=keras size=32 train.epochs=1"
+    line = project.refused(project.call(*one_fold("--set", settings)))
+    assert "MobileNet: its ImageNet weights are not in Keras's cache, and they cannot be downloaded" in line
+    assert not (project.root / "oof").exists()
+
+    (home / cached).parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(home / cached, "w") as file:
+        save_weights_to_hdf5_group(file, keras.applications.MobileNet(include_top=False, weights=None))
+    trained = project.call(*one_fold("--set", settings))
+    assert trained.returncode == 0, trained.stderr
+    (home / cached).unlink()
+    path = project.root / "oof/tiny/keras-tiny/fold-0.parquet"
+    before = path.read_bytes()
+    assert read_predictions(path).provenance.initial_weights == "keras MobileNet"
+    assert "keras-tiny fold 0: complete, nothing to do" in project.call(*one_fold("--set", settings)).stdout
+    assert path.read_bytes() == before
+    path.unlink()
+    assert "are not in Keras's cache" in project.refused(project.call(*one_fold("--set", settings)))
 
 
 def test_without_tensorflow_one_line_says_how_to_install_it(keras_project, tmp_path):

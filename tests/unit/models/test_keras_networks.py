@@ -1,3 +1,7 @@
+import socket
+import time
+import urllib.request
+
 import h5py
 import numpy as np
 import pytest
@@ -6,6 +10,7 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from comp.base.errors import ConfigError
 from comp.base.quiet_tensorflow import keras
 from comp.competition.experiments.keras_experiment import KerasExperiment
+from comp.models import keras_initial_weights
 from comp.models.keras_initial_weights import weights_source
 from comp.models.keras_networks import build_network
 from comp.training.keras_trainer import configure
@@ -118,3 +123,54 @@ def test_what_cannot_be_built_is_one_line(options, message):
     with pytest.raises(ConfigError, match=message) as refused:
         make(**options)
     assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def _empty_cache(monkeypatch, tmp_path):
+    """Keras finds nothing in its cache, and every download goes through the proxy that a test sets."""
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path / "home"))
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+
+
+def refused_download(port, monkeypatch):
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+    with pytest.raises(ConfigError) as refused:
+        make("MobileNet", size=32, weights="keras")
+    return str(refused.value)
+
+
+@pytest.mark.usefixtures("_empty_cache")
+def test_weights_that_cannot_be_downloaded_are_an_error_that_names_the_file(monkeypatch, tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        line = refused_download(unused.getsockname()[1], monkeypatch)
+    file = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/mobilenet_1_0_224_tf_no_top.h5"
+    assert line == (
+        "MobileNet: its ImageNet weights are not in Keras's cache, and they cannot be downloaded ([Errno 111] Connection refused): "
+        f'fetch {file} on a machine with a connection, then SET="initial_weights=FILE", or put it into {tmp_path / "home" / "models"}; '
+        'or train from random weights with SET="initial_weights=scratch"'
+    )
+
+
+@pytest.mark.usefixtures("_empty_cache")
+def test_a_silent_hub_is_waited_for_and_the_error_says_how_long(monkeypatch):
+    monkeypatch.setattr(keras_initial_weights, "PATIENCE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        line = refused_download(silent.getsockname()[1], monkeypatch)
+    assert 1.0 <= time.monotonic() - started < 30
+    assert "are not in Keras's cache, and its hub did not answer within 1 seconds: fetch https://storage.googleapis.com/" in line
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize("error", [TimeoutError("timed out"), Exception("URL fetch failure on https://hub/a_notop.h5: 404 -- Not\nFound")])
+def test_every_failed_download_is_one_line(error):
+    line = str(keras_initial_weights.failed_download(error, "DenseNet121"))
+    assert "\n" not in line
+    assert "fetch " in line
+    assert ("did not answer within 30 seconds" in line) == isinstance(error, TimeoutError)
+
+
+def test_other_errors_are_no_failed_downloads():
+    assert keras_initial_weights.failed_download(ValueError("Layer count mismatch"), "DenseNet121") is None

@@ -107,7 +107,7 @@ def test_a_network_that_diverges_says_so(tmp_path):
 )
 def test_what_cannot_be_trained_is_an_error(changes, message):
     with pytest.raises(ConfigError, match=message):
-        metric_trainer.check(EXPERIMENT.model_copy(update=changes), 4)
+        metric_trainer.check(EXPERIMENT.model_copy(update=changes), 4, weights=False)
 
 
 def test_a_single_identity_is_an_error(tmp_path):
