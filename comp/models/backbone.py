@@ -100,7 +100,9 @@ def _size_options(backbone: str, size: int) -> dict[str, Any]:
 
 def check_initial_weights(experiment: TorchExperiment, channels: int) -> None:
     """Raise ConfigError if the initial weights cannot be had or do not fit; they are downloaded if need be, and the backbone is built."""
-    create_backbone(experiment, weights_source(experiment.initial_weights, experiment.backbone), channels, outputs=1)
+    source = weights_source(experiment.initial_weights, experiment.backbone)
+    if source != "scratch":
+        create_backbone(experiment, source, channels, outputs=1)
 
 
 def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> Classifier:
