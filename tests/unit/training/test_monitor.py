@@ -1,6 +1,7 @@
 """Training that is watched: the same result with and without, the numbers are right, and a run that diverges leaves no bad checkpoint."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.metrics import average_precision_score, f1_score, log_loss
 from torch import nn
 
 from comp.base.errors import CompError
+from comp.base.progress import LogBar
 from comp.base.schema import parse, parse_settings
 from comp.competition.experiments.experiment import NetworkExperiment, Training
 from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
@@ -248,6 +250,18 @@ def test_on_a_gpu_a_bad_loss_is_found_before_a_checkpoint_and_at_the_end_of_an_e
             monitor.after_step(1e-3)
     assert state.saved == 0
     assert state.losses == []
+
+
+def test_the_bar_shows_the_newest_validation(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(LogBar, "update", lambda bar, count: True)
+    monkeypatch.setattr(LogBar, "set_postfix_str", lambda bar, text, refresh: shown.append(text))
+    _, curve = train("torch", tmp_path)
+    first = next(number for number, row in enumerate(curve) if "macro_f1" in row)
+    assert re.fullmatch(r"loss \d\.\d{4}", shown[0])
+    newest = f"validation loss {curve[-1]['validation_loss']:.4f}, macro F1 {curve[-1]['macro_f1']:.4f}"
+    assert shown[-1] == f"loss {curve[-1]['training_loss']:.4f}, {newest}"
+    assert f"macro F1 {curve[first]['macro_f1']:.4f}" in shown[int(curve[first]["step"])]
 
 
 def test_the_default_is_ten_validations():
