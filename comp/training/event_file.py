@@ -1,8 +1,8 @@
 """Numbers for TensorBoard, written without it: an event file is a sequence of protocol buffers with checksums.
 
 The formats are those of `tensorflow/core/util/event.proto` and of TFRecord
-(https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details). A package that writes them would load TensorFlow where
-that is installed, which a process that trains with PyTorch must not do.
+(https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details). The packages that write them load a framework:
+tensorboard loads TensorFlow, tensorboardX PyTorch. A process that trains with the other one must not do that.
 """
 
 import struct

@@ -20,6 +20,8 @@ def is_complete(inputs: FoldInputs, source: str | None) -> bool:
     """
     job, paths = inputs.job, inputs.paths
     files = inputs.files
+    if not paths.fold_predictions(job.model, job.fold).exists():
+        return False  # it is written last
     if not inputs.tables.has_holdout:
         files.remove(paths.holdout_predictions(job.model, job.fold))
     record, embeddings = paths.run_record(job.model, job.fold), paths.embeddings(job.model, job.fold)

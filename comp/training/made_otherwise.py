@@ -1,10 +1,11 @@
 """What differs between what a fold or a checkpoint was made from and what is asked for now, in words."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from comp.base.errors import PredictionError
+from comp.base.errors import CompError, PredictionError
 from comp.base.paths import LONGEST_NAME, Paths
 from comp.base.schema import differences
 from comp.predictions.image_identity import ImageIdentity, changes, read_identity
@@ -73,61 +74,48 @@ def changed_images(inputs: FoldInputs, made: Collection[Provenance]) -> str:
     return f"other images ({changes(before, now)})" if before else "other images"
 
 
-def check_finished(jobs: Sequence[FoldJob]) -> None:
-    """Check that no finished fold would be replaced, before the first one is trained. Images are compared at each fold's turn.
+def check_finished(job: FoldJob) -> None:
+    """Check that the finished folds of a job's model were made as the job would make them: a stack needs all folds of a model alike.
+
+    Images, and the content of a file of initial weights, are compared at each fold's turn.
 
     Raises:
-        PredictionError: a finished fold was made otherwise, and its job does not ask to replace it.
+        PredictionError: one was made otherwise, and the job does not ask to replace it.
     """
-    for job in jobs:
-        path = Paths(job.competition).fold_predictions(job.model, job.fold)
-        if job.retrain or not path.exists():
-            continue
-        try:
-            inputs, made = FoldInputs.read(job), read_predictions(path).provenance
-        except PredictionError:
-            continue  # damaged, or made from embeddings that are not there: its turn comes
-        if changed := changed_inputs(inputs, job.fold, made, made.initial_weights):
-            raise refusal(job, f"{job.name} was made with {changed}")
-
-
-def check_alike(inputs: FoldInputs, source: str | None) -> None:
-    """Check that this fold would be made as the finished folds of its model were: a stack needs all folds of a model alike.
-
-    Raises:
-        PredictionError: it would be made otherwise, and the job does not ask to replace them.
-    """
-    job = inputs.job
-    if not job.retrain:
-        for fold, changed in _unlike(inputs, source):
-            raise refusal(job, f"the folds of a model must be alike, and fold {fold} of {job.model} was made with {changed}")
+    paths = Paths(job.competition)
+    if job.retrain or not any(paths.model(job.model).glob("fold-*.parquet")):
+        return
+    try:
+        inputs = FoldInputs.read(job)
+    except CompError:
+        return  # something is missing, which is made or named next
+    for fold, made in _finished(inputs):
+        if changed := changed_inputs(inputs, fold, made, made.initial_weights):
+            alike = "" if fold == job.fold else ", and all folds of a model must be alike"
+            raise refusal(job, f"{job.model} fold {fold} was made with {changed}{alike}")
 
 
 def unlike_folds(job: FoldJob) -> str:
     """A line about the finished folds of a model that were made otherwise than the job's fold; empty if there are none."""
     inputs = FoldInputs.read(job)
-    made = read_predictions(inputs.paths.fold_predictions(job.model, job.fold)).provenance
-    if not (unlike := dict(_unlike(inputs, made.initial_weights))):
+    finished = dict(_finished(inputs))
+    source = finished[job.fold].initial_weights
+    changed = {fold: what for fold, made in finished.items() if (what := changed_inputs(inputs, fold, made, source))}
+    if not changed:
         return ""
-    folds = f"fold{'s' if len(unlike) > 1 else ''} {', '.join(map(str, unlike))}"
+    folds = f"fold{'s' if len(changed) > 1 else ''} {', '.join(map(str, changed))}"
     settings = f' SET="{job.settings}"' if job.settings else ""
     again = f"make model COMP={job.competition} MODEL={job.model}{settings} RETRAIN=1"
-    return f"note: {folds} of {job.model} were made with {next(iter(unlike.values()))}; a stack needs all folds alike: {again}"
+    return f"note: {folds} of {job.model} were made with {next(iter(changed.values()))}; a stack needs all folds alike: {again}"
 
 
-def _unlike(inputs: FoldInputs, source: str | None) -> Iterator[tuple[int, str]]:
-    """The other finished folds of the model that were made otherwise, and with what."""
-    job = inputs.job
+def _finished(inputs: FoldInputs) -> Iterator[tuple[int, Provenance]]:
+    """The finished folds of a model, and how they were made; damaged ones are left out, as their own turn names them."""
     for fold in range(inputs.tables.folds.count):
-        path = inputs.paths.fold_predictions(job.model, fold)
-        if fold == job.fold or not path.exists():
-            continue
-        try:
-            made = read_predictions(path).provenance
-        except PredictionError:
-            continue  # its own turn says that it is damaged
-        if changed := changed_inputs(inputs, fold, made, source):
-            yield fold, changed
+        path = inputs.paths.fold_predictions(inputs.job.model, fold)
+        if path.exists():
+            with suppress(PredictionError):
+                yield fold, read_predictions(path).provenance
 
 
 def refusal(job: FoldJob, what: str) -> PredictionError:

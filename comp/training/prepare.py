@@ -15,6 +15,7 @@ from comp.competition.image_cache import SPLITS, prepare_cache
 from comp.folds.competition_folds import ensure_folds
 from comp.training.fold_inputs import columns_of, input_channels_of
 from comp.training.fold_job import FoldJob
+from comp.training.made_otherwise import check_finished
 from comp.training.trainer import trainer_of
 
 
@@ -28,6 +29,7 @@ def prepare(jobs: list[FoldJob]) -> None:
     for job in jobs:
         competition, experiment, paths = job.load()
         check_experiment(competition, experiment)
+        check_finished(job)
         if isinstance(experiment, NetworkExperiment):
             predictions = (paths.fold_predictions(job.model, job.fold), paths.test_predictions(job.model, job.fold))
             unfinished = not all(file.exists() for file in predictions)  # a finished fold needs no initial weights

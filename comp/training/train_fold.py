@@ -18,7 +18,7 @@ from comp.training.fold_inputs import FoldInputs, input_channels_of
 from comp.training.fold_job import FoldJob
 from comp.training.fold_outputs import FoldResult, versions, write_fold
 from comp.training.is_complete import check_places, is_complete
-from comp.training.made_otherwise import check_alike, what_differs
+from comp.training.made_otherwise import what_differs
 from comp.training.trainer import FoldData, Run, trainer_of
 
 
@@ -41,7 +41,6 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
             say(f"{job.name}: complete, nothing to do")
             drop_checkpoint(inputs)
             return
-        check_alike(inputs, source or None)
         if isinstance(experiment, NetworkExperiment):
             write_fold(inputs, train_network(inputs, experiment, source, slot))
             inputs.checkpoint.unlink()

@@ -104,5 +104,8 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path: Path, seconds: float
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
+    if "Fatal Python error" in err:  # Python itself was still starting; nothing of ours had been read
+        assert "pipelines" not in err
+        return
     assert "Traceback" not in out + err
     assert process.returncode in (-signal.SIGINT, 130, 2)

@@ -148,7 +148,7 @@ def test_what_a_model_is_worth(embedding):
 
 def train(project, settings, *folds):
     for fold in folds:
-        ended = project.call("fold", "--competition", "tiny", "--model", "near", "--fold", str(fold), "--set", settings)
+        ended = project.call("fold", "--competition", "tiny", "--model", "near", "--fold", str(fold), "--set", settings, "--retrain")
         assert ended.returncode == 0, ended.stderr
 
 
@@ -190,7 +190,7 @@ def test_stacks_refuse_features_of_neighbours_that_are_out_of_date(embedding):
 
     path = embedding.root / "data/tiny/train.csv"
     path.write_text(path.read_text().replace("image-05,", "image-05,0 1 2 ").replace("0 1 2 0", "0 1 2").replace("0 1 2 1", "0 1 2"))
-    assert embedding.call("models", "--competition", "tiny", "--models", "tiny", "--workers", "1").returncode == 0
+    assert embedding.call("models", "--competition", "tiny", "--models", "tiny", "--workers", "1", "--retrain").returncode == 0
     error = embedding.refused(embedding.call(*arguments[:5], "--models", "tiny"))
     assert f"{table} was made with another train table than the present one: {again}" in error
 

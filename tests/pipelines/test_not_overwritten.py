@@ -67,7 +67,7 @@ def test_one_finished_fold_is_enough_to_refuse_a_model_before_any_training(made)
     for path in (made.root / "oof/tiny/tiny").glob("*-[01].*"):
         path.unlink()
     before = hashes(made.root)
-    assert "tiny fold 2 was made with train.epochs=1, now 2: keep both" in made.refused(models(made, *OTHER))
+    assert "tiny fold 2 was made with train.epochs=1, now 2, and all folds of a model must be alike" in made.refused(models(made, *OTHER))
     assert hashes(made.root) == before
 
 
@@ -76,7 +76,7 @@ def test_a_fold_must_be_like_the_finished_folds_of_its_model(made):
         path.unlink()
     before = hashes(made.root)
     line = made.refused(fold(made, 1, *OTHER))
-    assert "the folds of a model must be alike, and fold 0 of tiny was made with train.epochs=1, now 2: keep both with AS=tiny-" in line
+    assert "tiny fold 0 was made with train.epochs=1, now 2, and all folds of a model must be alike: keep both with AS=tiny-epochs2" in line
     assert hashes(made.root) == before
     assert fold(made, 1, *EPOCH).returncode == 0
 

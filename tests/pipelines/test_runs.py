@@ -22,10 +22,10 @@ def trained(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("trained"))
     make_tiny_competition(project.root)
     for model, fold, settings in (("tiny", 0, ""), ("small", 0, "size=16"), ("tiny", 1, OTHER)):
-        ended = project.call("fold", "--competition", "tiny", "--model", model, "--fold", str(fold), "--set", settings)
+        ended = project.call("fold", "--competition", "tiny", "--model", model, "--fold", str(fold), "--set", settings, "--retrain")
         assert ended.returncode == 0, ended.stderr
     killed = subprocess.Popen(
-        project.command("fold", "--competition", "tiny", "--model", "tiny", "--fold", "2", "--set", "train.epochs=20000"),
+        project.command("fold", "--competition", "tiny", "--model", "tiny", "--fold", "2", "--set", "train.epochs=20000", "--retrain"),
         cwd=project.root, env=project.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     curve = project.root / "runs/tiny/tiny/fold-2/curve.csv"

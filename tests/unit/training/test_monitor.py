@@ -125,7 +125,7 @@ def test_how_often_it_is_validated_is_no_part_of_the_experiment():
 
 
 def finite(checkpoint):
-    state = torch.load(io.BytesIO(read_checkpoint(checkpoint)), weights_only=True)
+    state = torch.load(io.BytesIO(read_checkpoint(Run(0, "cpu", checkpoint, {"run": "this"}, "scratch"))), weights_only=True)
     tensors = [value for part in ("model", "ema") for value in state[part].values() if value.is_floating_point()]
     return state["step"], all(torch.isfinite(value).all() for value in tensors)
 
