@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,3 +65,21 @@ def project(tmp_path: Path) -> Project:
     """The tiny competition in a folder of its own."""
     make_tiny_competition(tmp_path)
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny competition with the model `tiny` trained on three folds, one epoch each."""
+    root = tmp_path_factory.mktemp("trained")
+    make_tiny_competition(root)
+    ended = Project(root).call("models", "--competition", "tiny", "--models", "tiny", "--workers", "1", "--set", "train.epochs=1")
+    assert ended.returncode == 0, ended.stderr
+    return root
+
+
+@pytest.fixture
+def made(trained: Path, tmp_path: Path) -> Project:
+    """A copy of it."""
+    root = tmp_path / "project"
+    shutil.copytree(trained, root)
+    return Project(root)

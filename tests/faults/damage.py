@@ -31,6 +31,8 @@ READ_BY = {  # file: a command that reads it
     "oof/tiny/tiny/experiment.yaml": STACK,
     "oof/tiny/quick/stack.parquet": ("compare", "--competition", "tiny", "--models", "quick", "tiny+small"),
     "runs/tiny/tiny/fold-1/checkpoint.torch": FOLD_1,
+    "runs/tiny/tiny/fold-1/curve.csv": FOLD_1,
+    "runs/tiny/small/fold-0/curve.csv": ("runs", "--competition", "tiny"),
     "configs/competitions/tiny.yaml": FOLD,
     "configs/models/tiny.yaml": FOLD,
     "configs/stacks/quick.yaml": STACK,
@@ -50,7 +52,7 @@ def _inflict(file: str, damage: Callable[[Path], None]) -> Callable[[World], Non
         path = world.root / file
         if "SUBMISSION" in file:
             path = next((world.root / "submissions/tiny").glob(f"*{path.suffix}"))
-        if file.endswith("checkpoint.torch"):  # the fold is not complete
+        if "fold-1/" in file:  # the fold is not complete
             for made in (world.root / "oof/tiny/tiny").glob("*-1.*"):
                 made.unlink()
         elif file == "data/tiny.cache/train-32/images.u8":  # the fold starts anew

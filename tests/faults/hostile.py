@@ -28,7 +28,8 @@ SETTINGS = (
     "loss={name: __init__}", "loss={name: focal, gamma: 1e999}", "augmentation={name: os}", "tta=100000", "labels={top: -1}",
     "labels=[" + "a," * 3000 + "a]", "channels={name: pick, channels: []}", "sampler=" + "[" * 3000, "train=3", "size.x.y=1", "=1",
     "size==3",
-    "initial_weights=/dev/zero", "initial_weights=.", "train.epochs=1 " + " ".join(f"x{n}=1" for n in range(3000)),
+    "train.validate=-1", "train.validate=1000000000", "initial_weights=/dev/zero", "initial_weights=.",
+    "train.epochs=1 " + " ".join(f"x{n}=1" for n in range(3000)),
 )  # fmt: skip
 IDS = ("../../outside", "/outside", "a//b", "a\x07b", " a", "a ", "a" * 300, "", ".", "a/../../b", "C:\\a")
 PATTERNS = (
@@ -51,6 +52,8 @@ def injections() -> Iterator[Injection]:
         yield Injection("hostile values", f"COMP={shown}", ("folds", f"--competition={name}"))
         yield Injection("hostile values", f"MODEL={shown}", (*FOLD[:3], f"--model={name}", *FOLD[5:]))
         yield Injection("hostile values", f"MODEL={shown} of an import", _importing(name))
+        if name:
+            yield Injection("hostile values", f"AS={shown}", (*FOLD, f"--as={name}"), says="configs/models/")
         yield Injection("hostile values", f"STACK={shown}", (*STACK[:-2], f"--stack={name}"))
         yield Injection(
             "hostile values", f"COMP={shown} DATA=data/tiny", ("competition", f"--competition={name}", "--data=data/tiny"), says="written"

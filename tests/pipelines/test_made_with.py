@@ -12,30 +12,9 @@ from comp.competition.image_cache import SPLITS, prepare_cache
 from comp.predictions.image_identity import ImageIdentity, changes, read_identity
 from comp.predictions.prediction_file import read_predictions
 from comp.training import torch_trainer
-from tests.conftest import Project
-from tests.tiny_competition import make_tiny_competition
 
 STACK = ("stack", "--competition", "tiny", "--models", "tiny", "--stack", "quick")
 EPOCH = ("--set", "train.epochs=1")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The tiny competition with a model trained on three folds."""
-
-    root = tmp_path_factory.mktemp("trained")
-    make_tiny_competition(root)
-    ended = Project(root).call("models", "--competition", "tiny", "--models", "tiny", "--workers", "1", *EPOCH)
-    assert ended.returncode == 0, ended.stderr
-    return root
-
-
-@pytest.fixture
-def made(trained, tmp_path):
-
-    root = tmp_path / "project"
-    shutil.copytree(trained, root)
-    return Project(root)
 
 
 def identity(root):

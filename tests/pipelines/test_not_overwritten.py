@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import shutil
 
 import pytest
 import yaml
@@ -12,29 +11,10 @@ from comp.competition.competition import load_competition
 from comp.competition.experiments.load import load_experiment
 from comp.predictions.prediction_file import read_predictions
 from comp.training.checkpoint_file import what_it_holds
-from tests.conftest import Project
-from tests.tiny_competition import make_tiny_competition
 from tests.unit.training.killed import killed_at
 
 EPOCH = ("--set", "train.epochs=1")
 OTHER = ("--set", "train.epochs=2")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The tiny competition with a model trained on three folds, one epoch each."""
-    root = tmp_path_factory.mktemp("trained")
-    make_tiny_competition(root)
-    ended = Project(root).call("models", "--competition", "tiny", "--models", "tiny", "--workers", "1", *EPOCH)
-    assert ended.returncode == 0, ended.stderr
-    return root
-
-
-@pytest.fixture
-def made(trained, tmp_path):
-    root = tmp_path / "project"
-    shutil.copytree(trained, root)
-    return Project(root)
 
 
 def fold(project, number=0, *more, model="tiny"):
