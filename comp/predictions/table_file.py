@@ -82,10 +82,10 @@ def read_parquet(path: Path) -> Table:
     """
     check_is_file(path)
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        file = pq.ParquetFile(pa.BufferReader(read_bytes(path)), page_checksum_verification=True)
         names = ["" if name.startswith(INDEX) else name for name in file.schema_arrow.names]
         _check_unique(path, names)
-        return dict(zip(names, file.read().columns, strict=True))
+        return dict(zip(names, file.read(use_threads=False).columns, strict=True))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise PredictionError(f"{path} cannot be read ({short_reason(error)})", "save it again") from None
 
