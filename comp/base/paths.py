@@ -84,6 +84,14 @@ class Paths:
         """Vectors of all images by the network of a fold, of a model that embeds."""
         return self.model(model) / f"embeddings-{fold}.parquet"
 
+    def weights(self, model: str, fold: int) -> Path:
+        """The network that was trained without a fold."""
+        return self.model(model) / f"weights-{fold}.safetensors"
+
+    def voters(self, model: str, fold: int) -> Path:
+        """The images that vote for others in a fold of a model with neighbours."""
+        return self.model(model) / f"voters-{fold}.safetensors"
+
     def imported(self, model: str) -> Path:
         """Predictions of a model trained elsewhere on the rows of the train table."""
         return self.model(model) / "imported.parquet"

@@ -1,4 +1,4 @@
-"""Any timm backbone as a classifier of stained images: a stem for 1, 3 or 4 input channels, and normalisation inside the network."""
+"""Any timm backbone for images of stains: it is checked and built, with a stem for 1, 3 or 4 input channels and with initial weights."""
 
 from bisect import bisect_left
 from functools import cache
@@ -11,31 +11,11 @@ from torch import Tensor, nn
 from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.competition.ids import shorten
-from comp.models import allcnn as allcnn  # timm knows it once it is imported
 from comp.models.initial_weights import pretrained_options, weights_source
+from comp.models.networks import Classifier
 from comp.models.weight_names import checked_loading
 
 STEP = 32  # pixels: the size of the patches and strides of most networks divides it
-
-
-class Classifier(nn.Module):
-    """Grey values (B, H, W, C) uint8 in, logits (B, classes) float32 out.
-
-    Images come as they are in the cache: they are converted once per batch, and their memory order is already channels-last.
-    """
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, backbone: nn.Module, mean: Tensor, deviation: Tensor) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation)
-
-    def forward(self, images: Tensor) -> Tensor:
-        normalised = (images.float() - self.mean) / self.deviation
-        return self.backbone(normalised.permute(0, 3, 1, 2))
 
 
 def check_backbone(experiment: TorchExperiment) -> None:
@@ -128,8 +108,7 @@ def create_backbone(experiment: TorchExperiment, source: str, channels: int, out
     """
     check_backbone(experiment)
     options = pretrained_options(experiment.initial_weights, experiment.backbone, source)
-    options |= {"in_chans": channels, "num_classes": outputs, "drop_rate": experiment.dropout}
-    options |= _size_options(experiment.backbone, experiment.size)
+    options |= backbone_options(experiment, channels, outputs)
     try:
         with checked_loading(experiment.backbone, experiment.initial_weights):
             backbone = timm.create_model(experiment.backbone, **options)
@@ -141,6 +120,12 @@ def create_backbone(experiment: TorchExperiment, source: str, channels: int, out
         raise ConfigError(what, f"give weights of this backbone, with {fitting} input channels") from None
     backbone.pretrained_cfg.pop("state_dict", None)  # type: ignore[union-attr, operator]  # timm would keep the tensors in memory
     return backbone
+
+
+def backbone_options(experiment: TorchExperiment, channels: int, outputs: int) -> dict[str, Any]:
+    """The arguments of `timm.create_model` for the experiment's backbone, its weights apart."""
+    sizes = {"in_chans": channels, "num_classes": outputs, "drop_rate": experiment.dropout}
+    return sizes | _size_options(experiment.backbone, experiment.size)
 
 
 def start_at(layer: nn.Module, prior: Tensor) -> None:

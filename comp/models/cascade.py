@@ -1,23 +1,10 @@
 """A timm backbone whose last layer also gets auxiliary features: what other models say of the image."""
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from comp.competition.experiments.dependent_experiment import CascadeExperiment
-from comp.models.backbone import Classifier, create_backbone, feature_count, start_at
-
-
-class Cascade(nn.Module):
-    """Grey values (B, H, W, C) uint8 and auxiliary features (B, D) in, logits (B, classes) out."""
-
-    def __init__(self, features: Classifier, width: int, aux_count: int, outputs: int) -> None:
-        super().__init__()
-        self.features = features
-        self.norm = nn.BatchNorm1d(aux_count)
-        self.head = nn.Linear(width + aux_count, outputs)
-
-    def forward(self, images: Tensor, aux_features: Tensor) -> Tensor:
-        return self.head(torch.cat([self.features(images), self.norm(aux_features)], dim=1))
+from comp.models.backbone import create_backbone, feature_count, start_at
+from comp.models.networks import Cascade, Classifier
 
 
 def build_cascade(experiment: CascadeExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor, aux_count: int) -> Cascade:

@@ -2,32 +2,11 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from comp.competition.experiments.metric_experiment import MetricExperiment
-from comp.models.backbone import Classifier, create_backbone, feature_count, start_at
-
-
-class Embedder(nn.Module):
-    """Grey values (B, H, W, C) uint8 in; embeddings (B, size) of length 1 out, and logits (B, classes) if there is a second head.
-
-    `metric_loss` is the loss of the embeddings. It belongs to the network because it may have parameters of its own.
-    """
-
-    def __init__(self, features: Classifier, width: int, size: int, metric_loss: nn.Module, head: nn.Module | None) -> None:
-        super().__init__()
-        self.features = features
-        self.embed = nn.Sequential(nn.Linear(width, size, bias=False), nn.BatchNorm1d(size))
-        self.metric_loss = metric_loss
-        self.head = head
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        features = self.features(images)
-        with torch.autocast(images.device.type, enabled=False):  # bf16 is too coarse to tell near-duplicates apart
-            embeddings = self.embed(features.float())
-        return normalize(embeddings), None if self.head is None else self.head(features)
+from comp.models.backbone import create_backbone, feature_count, start_at
+from comp.models.networks import Classifier, Embedder
 
 
 def build_embedder(

@@ -2,14 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.competition.experiments.metric_experiment import VoteSettings
 from comp.competition.labels import label_priors
 from comp.metrics.logits import logit
 from comp.neighbours.nearest import Floats, Nearest, nearest
+
+
+class VoteSettings(Protocol):
+    """How neighbours vote, see `vote`."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def prior(self) -> float: ...
 
 
 @dataclass(frozen=True, eq=False)

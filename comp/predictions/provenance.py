@@ -13,7 +13,7 @@ from comp.base.files import hash_of
 from comp.base.schema import Strict
 
 HARDWARE = {"threads", "precision"}  # folds of one model may be trained on different machines
-Kind = Literal["oof", "test", "holdout", "imported", "label_only", "stack", "embeddings"]
+Kind = Literal["oof", "test", "holdout", "imported", "label_only", "stack", "embeddings", "weights", "voters"]
 
 
 class Provenance(Strict):
@@ -23,10 +23,12 @@ class Provenance(Strict):
         kind: "oof": rows of fold `fold`, on which its model was not trained. "test" and "holdout": rows that belong to no fold.
             "imported": predictions of a model trained elsewhere. "label_only": labels decided elsewhere, stored as logits of +-16.
             "stack": a blend of other models' predictions. "embeddings": vectors of all images, by the network of fold `fold`.
+            "weights" and "voters": what that fold's model needs to predict other images.
         fold: the fold whose model predicted; None where no fold of ours did.
         precision: data type and device of training, e.g. "bf16 on cuda".
         initial_weights: where the network's initial weights came from.
-        experiment, folds, data: hashes of the experiment, of the fold map, and of the train table (ids and labels).
+        experiment, folds, data: hashes of the experiment, of the fold map, and of the train table (ids and labels). Weights have no
+            `experiment`: they hold the settings of training themselves.
         images: hash of the train and test images that the network saw, see `ImageIdentity`; None if it saw none, or in older files.
         depends_on: the models whose embeddings were an input -> their `network`.
         declared: why an imported model was never trained on these rows, as its owner declares.

@@ -15,13 +15,14 @@ from torch import nn
 from comp.base import registry
 from comp.competition.experiments.dependent_experiment import CascadeExperiment
 from comp.images.input_channels import statistics
+from comp.inference.torch_network import Predictor, weights_of
+from comp.models.backbone import backbone_options
 from comp.models.cascade import build_cascade
 from comp.neighbours.nearest import Floats
 from comp.neighbours.votes import Voters
 from comp.training import torch_trainer
 from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, check_batch_size, fit
-from comp.training.torch_predictor import Predictor, one_view
 from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
 from comp.training.torch_trainer import VERSIONS as VERSIONS
 from comp.training.torch_trainer import classifier_scores
@@ -30,7 +31,7 @@ from comp.training.torch_trainer import devices as devices
 from comp.training.torch_trainer import initial_weights_source as initial_weights_source
 from comp.training.torch_trainer import pick_device as pick_device
 from comp.training.torch_trainer import precision as precision
-from comp.training.trainer import FoldData, Run, Trained
+from comp.training.trainer import FoldData, Run, Trained, one_view
 
 
 def check(experiment: CascadeExperiment, channels: int, weights: bool) -> None:
@@ -65,9 +66,5 @@ def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
         return classifier_scores(predictor(data.images, rows, features_of(vectors[rows])), data.labels[rows], loss)
 
     averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, with_features, run, validate)
-    network = Predictor(averaged.eval(), experiment, data.channels, device)
-
-    def predict(images: NDArray[np.uint8], rows: NDArray[np.int64], vectors: Floats) -> Floats:
-        return network(images, rows, features_of(vectors[rows]))
-
-    return Trained(predict, state.losses, state.seconds, state.step * experiment.train.batch_size)
+    weights = weights_of("cascade", averaged, experiment.backbone, backbone_options(experiment, len(data.channels), 0), data.channels)
+    return Trained(weights, state.losses, state.seconds, state.step * experiment.train.batch_size)

@@ -118,8 +118,16 @@ class FoldInputs:
         return self.paths.run(self.job.model, self.job.fold) / f"checkpoint.{self.experiment.trainer}"
 
     @property
+    def weights(self) -> Path:
+        return self.paths.weights(self.job.model, self.job.fold)
+
+    @property
+    def voters(self) -> Path:
+        return self.paths.voters(self.job.model, self.job.fold)
+
+    @property
     def files(self) -> list[Path]:
-        """Every file that the fold may write, except its checkpoint and the experiment's YAML."""
+        """Every file of the finished fold, what predicts new images and the experiment's YAML apart."""
         paths = self.paths
         kinds = [paths.fold_predictions, paths.test_predictions, paths.holdout_predictions, paths.run_record]
         if isinstance(self.experiment, MetricExperiment):

@@ -20,6 +20,7 @@ class FoldJob:
         checkpoint_minutes: the time between checkpoints.
         retrain: replace finished predictions that were made otherwise.
         restart: ignore a checkpoint that was made otherwise.
+        keep: keep what predicts new images: network weights and voters.
     """
 
     competition: str
@@ -29,6 +30,7 @@ class FoldJob:
     checkpoint_minutes: float = 5.0
     retrain: bool = False
     restart: bool = False
+    keep: bool = True
 
     def named(self, name: str) -> "FoldJob":
         """The same job of a new model, whose YAML is written: this model with the job's settings.

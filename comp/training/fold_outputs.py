@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from comp.base.files import write_json, write_text
 from comp.base.progress import say
 from comp.folds.fold_map import HOLDOUT
+from comp.inference.voters import write_voters
 from comp.metrics.macro_f1 import macro_f1
+from comp.neighbours.votes import Voters
 from comp.predictions.embeddings import Embeddings
 from comp.predictions.prediction_file import Predictions
 from comp.predictions.provenance import Kind, Provenance
@@ -30,11 +32,12 @@ class FoldResult:
     Attributes:
         provenance: of the out-of-fold predictions; the other files get their own `kind`.
         predict: logits (len(rows), classes) float32 of rows of a split, "train" or "test".
-        seconds: the time that training took.
+        seconds: the time that training took; that of prediction is added.
         record: what else the run's record says.
         packages: the Python packages with versions that matter.
-        embed: vectors of all images of a split; None for a model without embeddings.
         check: raises DataError if the images are not those that the network was trained on.
+        embeddings: "train" and "test" -> vectors of all images of the split; None for a model without embeddings.
+        voters: the images that vote for others; None for a model without neighbours.
     """
 
     provenance: Provenance
@@ -42,8 +45,9 @@ class FoldResult:
     seconds: float
     record: Mapping[str, Any]
     packages: tuple[str, ...]
-    embed: Callable[[str], NDArray[np.float32]] | None = None
     check: Callable[[], None] = lambda: None
+    embeddings: Mapping[str, NDArray[np.float32]] | None = None
+    voters: Voters | None = None
 
 
 def write_fold(inputs: FoldInputs, result: FoldResult) -> None:
@@ -68,14 +72,16 @@ def write_fold(inputs: FoldInputs, result: FoldResult) -> None:
     if len(holdout):
         others[paths.holdout_predictions(model, fold)] = predictions("holdout", "train", holdout)
     others[paths.test_predictions(model, fold)] = predictions("test", "test", np.arange(len(tables.test_ids)))
-    if result.embed:
-        vectors = np.concatenate([result.embed("train"), result.embed("test")])
+    if result.embeddings:
+        vectors = np.concatenate([result.embeddings["train"], result.embeddings["test"]])
         fold_of_all = np.r_[fold_of_row, np.full(len(tables.test_ids), HOLDOUT, np.int8)]
         provenance = result.provenance.model_copy(update={"kind": "embeddings"})
         others[paths.embeddings(model, fold)] = Embeddings((*tables.ids, *tables.test_ids), fold_of_all, vectors, provenance)
     result.check()
     experiment = inputs.experiment.model_dump(mode="json")
     write_text(paths.experiment(model), yaml.safe_dump(experiment, sort_keys=False))
+    if result.voters and job.keep:
+        write_voters(inputs.voters, result.voters, result.provenance.model_copy(update={"kind": "voters"}).model_dump(mode="json"))
     for path, file in others.items():
         file.write(path)
     score = macro_f1(inputs.labels[held_out], out_of_fold.logits > 0)

@@ -5,7 +5,7 @@ from comp.base.progress import say
 from comp.predictions.embeddings import Embeddings, read_embeddings
 from comp.predictions.prediction_file import Predictions, read_predictions
 from comp.training.fold_inputs import FoldInputs
-from comp.training.made_otherwise import changed_images, changed_inputs, refusal
+from comp.training.made_otherwise import changed_images, changed_inputs, only_prediction_differs, refusal
 from comp.training.run_record import read_record
 
 
@@ -37,6 +37,9 @@ def is_complete(inputs: FoldInputs, source: str | None) -> bool:
     changed = next(filter(None, (changed_inputs(inputs, job.fold, each, source) for each in made)), "") or changed_images(inputs, made)
     if not changed and any(file.provenance.kind == "test" and set(file.ids) != set(inputs.tables.test_ids) for file in found):
         changed = "other test images"
+    if changed and not changed_images(inputs, made) and all(only_prediction_differs(inputs, job.fold, each, source) for each in made):
+        say(f"{job.name} was predicted with {changed}; predicting again")
+        return False
     if changed:
         if not job.retrain:
             raise refusal(job, f"{job.name} was made with {changed}")
@@ -58,6 +61,6 @@ def check_places(inputs: FoldInputs) -> None:
     folder = inputs.paths.model(inputs.job.model)
     if folder.exists() and not folder.is_dir():
         raise PredictionError(f"{folder} is a file, and the model needs a folder there", "remove it, then type the command again")
-    for path in (*inputs.files, inputs.paths.experiment(inputs.job.model), inputs.checkpoint):
+    for path in (*inputs.files, inputs.weights, inputs.voters, inputs.paths.experiment(inputs.job.model), inputs.checkpoint):
         if path.is_dir():
             raise PredictionError(f"{path} is a folder, and a file is to be written there", "remove it, then type the command again")

@@ -1,25 +1,24 @@
 """Training with Keras on TensorFlow as in the article: Adam at one rate, binary cross-entropy, no averaging of network weights."""
 
 import platform
-from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.base.errors import CompError
-from comp.base.processes import cores
 from comp.base.quiet_tensorflow import keras
 from comp.base.quiet_tensorflow import tensorflow as tf
 from comp.competition.experiments.keras_experiment import KerasExperiment
-from comp.images.augmentations.dihedral import turn
-from comp.images.input_channels import InputChannels
 from comp.images.keras_batches import KerasBatches
+from comp.inference.keras_device import configure, reading_threads
+from comp.inference.keras_device import devices as devices
+from comp.inference.keras_device import pick_device as pick_device
+from comp.inference.keras_network import Predictor, weights_of
 from comp.metrics.macro_f1 import macro_f1
 from comp.models.keras_initial_weights import weights_source
 from comp.models.keras_networks import build_network
 from comp.training.keras_checkpoint import KerasState
 from comp.training.monitor import Monitor, Scores, Watched
-from comp.training.trainer import FoldData, Run, Trained
+from comp.training.trainer import FoldData, Run, Trained, one_view
 
 VERSIONS = ("tensorflow", "keras")
 CHECKPOINT = "last epoch"
@@ -35,14 +34,6 @@ def initial_weights_source(experiment: KerasExperiment) -> str:
     return weights_source(experiment.initial_weights, experiment.backbone)
 
 
-def devices() -> int:
-    return len(tf.config.list_physical_devices("GPU"))
-
-
-def pick_device(slot: int) -> str:
-    return f"gpu:{slot % devices()}" if devices() else "cpu"
-
-
 def device_name(device: str) -> str:
     if device == "cpu":
         return f"CPU {platform.machine()}"
@@ -52,30 +43,6 @@ def device_name(device: str) -> str:
 
 def precision(experiment: KerasExperiment, device: str) -> str:
     return f"{experiment.train.precision} on {device.partition(':')[0]}"
-
-
-@cache
-def configure(threads: int, device: str) -> None:
-    """Set what TensorFlow accepts only once in a process: its threads, and the one GPU it may use.
-
-    Raises:
-        CompError: TensorFlow has started with other settings.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        if device == "cpu":
-            # optimising the graph takes a minute for each of the large networks, and gains nothing here
-            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-        else:
-            mine = gpus[int(device.partition(":")[2])]
-            tf.config.set_visible_devices(mine, "GPU")
-            tf.config.experimental.set_memory_growth(mine, True)
-    except RuntimeError:
-        raise CompError(
-            f"TensorFlow has started here with other threads than {threads}", "train this model by a command of its own"
-        ) from None
 
 
 def train(experiment: KerasExperiment, data: FoldData, run: Run) -> Trained:
@@ -102,7 +69,7 @@ def train(experiment: KerasExperiment, data: FoldData, run: Run) -> Trained:
             rest = KerasBatches(batches, epoch, state.step % per_epoch, reading_threads(run.device))
             model.fit(rest, shuffle=False, verbose=0, callbacks=[progress])
         monitor.finish()
-    return Trained(partial(predict, model, experiment, data.channels), state.losses, state.seconds, state.step * settings.batch_size)
+    return Trained(weights_of(model, data.channels), state.losses, state.seconds, state.step * settings.batch_size)
 
 
 def compiled(experiment: KerasExperiment, data: FoldData, source: str) -> keras.Model:
@@ -140,24 +107,6 @@ class Progress(keras.callbacks.Callback):
 
 def scores(model: keras.Model, experiment: KerasExperiment, data: FoldData, rows: NDArray[np.int64]) -> Scores:
     """The loss, and macro F1 at threshold 0.5, on rows of the train table, without test-time augmentation."""
-    labels, logits = data.labels[rows], predict(model, experiment.model_copy(update={"tta": 1}), data.channels, data.images, rows)
+    labels, logits = data.labels[rows], Predictor(model, one_view(experiment), data.channels)(data.images, rows)
     loss = np.logaddexp(0, logits.astype(np.float64)) - labels * logits  # binary cross-entropy
     return {"validation_loss": float(loss.mean()), "macro_f1": macro_f1(labels, logits > 0)}
-
-
-def reading_threads(device: str) -> int:
-    """How many threads read images: one keeps up with a core, a GPU needs several. They change nothing but the speed."""
-    return 1 if device == "cpu" else max(min(8, cores() - 1), 1)
-
-
-def predict(
-    model: keras.Model, experiment: KerasExperiment, channels: InputChannels, images: NDArray[np.uint8], rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Logits (len(rows), classes), the mean over the experiment's `tta` views."""
-    size = 2 * experiment.train.batch_size
-    logits = []
-    for start in range(0, len(rows), size):
-        batch = channels.read(images, rows[start : start + size])
-        views = [np.stack([turn(image, view) for image in batch]) for view in range(experiment.tta)]
-        logits.append(np.mean([model.predict_on_batch(view) for view in views], axis=0))
-    return np.concatenate(logits)

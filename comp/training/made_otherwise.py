@@ -1,5 +1,6 @@
 """What differs between what a fold or a checkpoint was made from and what is asked for now, in words."""
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -8,6 +9,8 @@ from typing import Any
 from comp.base.errors import CompError, PredictionError
 from comp.base.paths import LONGEST_NAME, Paths
 from comp.base.schema import differences
+from comp.competition.experiments.experiment import NetworkExperiment
+from comp.inference.weights import read_weights
 from comp.predictions.image_identity import ImageIdentity, changes, read_identity
 from comp.predictions.prediction_file import read_predictions
 from comp.predictions.provenance import Provenance
@@ -60,6 +63,30 @@ def changed_inputs(inputs: FoldInputs, fold: int, made: Provenance, source: str 
     return what_differs(before, now)
 
 
+def only_prediction_differs(inputs: FoldInputs, fold: int, made: Provenance, source: str | None) -> bool:
+    """Whether a finished fold differs from what is asked for in settings of prediction alone, and can predict again without training.
+
+    Args:
+        source: where the initial weights come from; None for a model without a network.
+    """
+    origin = inputs.origin()
+    if any(getattr(made, key) != origin[key] for key in ("folds", "data", "depends_on")) or made.classes != inputs.classes:
+        return False
+    paths, model, wanted = inputs.paths, inputs.job.model, inputs.experiment.training_settings
+    if not isinstance(inputs.experiment, NetworkExperiment):
+        record = read_record(paths.run_record(model, fold)) or {}
+        before = {key: value for key, value in record.get("experiment", {}).items() if key not in inputs.experiment.of_prediction}
+        return before == json.loads(json.dumps(wanted))
+    try:
+        found = read_weights(paths.weights(model, fold), "")
+    except PredictionError:
+        return False
+    trained_with = {key: found.provenance[key] for key in ("folds", "data", "images", "initial_weights")}
+    return found.settings == json.loads(json.dumps(wanted)) and trained_with == {
+        "folds": origin["folds"], "data": origin["data"], "images": made.images, "initial_weights": source,
+    }  # fmt: skip
+
+
 def changed_images(inputs: FoldInputs, made: Collection[Provenance]) -> str:
     """Which images differ between files and the present ones; empty if none do, and for files of earlier versions, which do not say."""
     said = sorted({each.images for each in made if each.images})
@@ -90,7 +117,8 @@ def check_finished(job: FoldJob) -> None:
     except CompError:
         return  # something is missing, which is made or named next
     for fold, made in _finished(inputs):
-        if changed := changed_inputs(inputs, fold, made, made.initial_weights):
+        changed = changed_inputs(inputs, fold, made, made.initial_weights)
+        if changed and not only_prediction_differs(inputs, fold, made, made.initial_weights):
             alike = "" if fold == job.fold else ", and all folds of a model must be alike"
             raise refusal(job, f"{job.model} fold {fold} was made with {changed}{alike}")
 
@@ -103,9 +131,11 @@ def unlike_folds(job: FoldJob) -> str:
     changed = {fold: what for fold, made in finished.items() if (what := changed_inputs(inputs, fold, made, source))}
     if not changed:
         return ""
-    folds = f"fold{'s' if len(changed) > 1 else ''} {', '.join(map(str, changed))}"
     settings = f' SET="{job.settings}"' if job.settings else ""
-    again = f"make model COMP={job.competition} MODEL={job.model}{settings} RETRAIN=1"
+    again = f"make model COMP={job.competition} MODEL={job.model}{settings}"
+    if not all(only_prediction_differs(inputs, fold, finished[fold], source) for fold in changed):
+        again += " RETRAIN=1"
+    folds = f"fold{'s' if len(changed) > 1 else ''} {', '.join(map(str, changed))}"
     return f"note: {folds} of {job.model} were made with {next(iter(changed.values()))}; a stack needs all folds alike: {again}"
 
 

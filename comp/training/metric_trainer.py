@@ -1,5 +1,6 @@
 """Training a network that embeds images with a metric loss, and prediction by the votes of the nearest training images."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -12,24 +13,27 @@ from comp.base import registry
 from comp.base.errors import CompError, ConfigError
 from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.images.input_channels import statistics
+from comp.inference.torch_network import Predictor, weights_of
 from comp.metrics.average_precision import average_precision
-from comp.models.embedder import Embedder, build_embedder
+from comp.models.backbone import backbone_options
+from comp.models.embedder import build_embedder
+from comp.models.networks import Embedder
 from comp.neighbours.nearest import Floats
 from comp.neighbours.votes import Voters
 from comp.training import torch_trainer
 from comp.training.diverged import what_to_lower
 from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, check_batch_size, fit
-from comp.training.torch_predictor import Predictor, one_view
 from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
 from comp.training.torch_trainer import device_name as device_name
 from comp.training.torch_trainer import devices as devices
 from comp.training.torch_trainer import initial_weights_source as initial_weights_source
 from comp.training.torch_trainer import pick_device as pick_device
 from comp.training.torch_trainer import precision as precision
-from comp.training.trainer import FoldData, Run, Trained
+from comp.training.trainer import FoldData, Run, Trained, one_view
 
 VERSIONS = (*torch_trainer.VERSIONS, "pytorch_metric_learning")
+CHECKED = 256  # training images whose embeddings are looked at after training
 COLLAPSED = 1 - 1e-4  # if all images are more similar than this, nothing is told apart: the rest is rounding to bf16
 
 
@@ -58,12 +62,13 @@ def train(experiment: MetricExperiment, data: FoldData, run: Run) -> Trained:
     model = build_embedder(experiment, run.initial_weights, mean, deviation, torch.Tensor(data.prior()), metric_loss)
 
     def validate(network: nn.Module, rows: NDArray[np.int64]) -> Scores:
-        embedder = Predictor(lambda batch: network(batch)[0], one_view(experiment), data.channels, device)
+        embedder = Predictor(embedding_of(network), one_view(experiment), data.channels, device)
         return vote_scores(embedder(data.images, rows), data, rows, experiment)
 
     averaged, state = fit(model, Criterion(experiment, model), experiment, replace(data, identity=numbered), run, validate)
-    neighbours = NeighbourPredictor(averaged.eval(), experiment, data, device)
-    return Trained(neighbours.predict, state.losses, state.seconds, state.step * experiment.train.batch_size, neighbours.embed)
+    check_embeddings(Predictor(embedding_of(averaged.eval()), one_view(experiment), data.channels, device), experiment, data)
+    weights = weights_of("metric", averaged, experiment.backbone, backbone_options(experiment, len(data.channels), 0), data.channels)
+    return Trained(weights, state.losses, state.seconds, state.step * experiment.train.batch_size)
 
 
 class Criterion:
@@ -79,36 +84,24 @@ class Criterion:
         return loss if logits is None else loss + self.weight * self.loss(logits.float(), labels)
 
 
-class NeighbourPredictor:
-    """Predicts by the nearest neighbours among the training images of `data`."""
+def embedding_of(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The network's embeddings, without the logits of its second head."""
+    return lambda images: network(images)[0]
 
-    def __init__(self, model: nn.Module, experiment: MetricExperiment, data: FoldData, device: torch.device) -> None:
-        self.experiment, self.data = experiment, data
-        self.network = Predictor(lambda batch: model(batch)[0], experiment, data.channels, device)
-        self.embedded: list[tuple[NDArray[np.uint8], Floats]] = []
 
-    def embed(self, images: NDArray[np.uint8]) -> Floats:
-        """(N, embedding) of length 1, for all images of a cache; computed once."""
-        for known, embeddings in self.embedded:
-            if known is images:
-                return embeddings
-        mean = self.network(images, np.arange(len(images)))
-        with np.errstate(invalid="ignore"):
-            embeddings = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-        if not np.isfinite(embeddings).all():
-            what = f"{self.experiment.model}: training diverged, the embeddings are not finite"
-            raise CompError(what, what_to_lower(self.experiment, self.network.device.type))
-        if images is self.data.images and (embeddings @ embeddings[0]).min() > COLLAPSED:
-            what = f"{self.experiment.model}: all images have the same embedding"
-            raise CompError(what, 'the loss has collapsed; lower the learning rate, or choose another loss: SET="metric.name=arcface"')
-        self.embedded.append((images, embeddings))
-        return embeddings
+def check_embeddings(embed: Predictor, experiment: MetricExperiment, data: FoldData) -> None:
+    """Check that the embeddings of some training images are finite and tell images apart.
 
-    def predict(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> Floats:
-        """Logits (len(rows), classes) of the votes."""
-        data = self.data
-        voters = Voters(self.embed(data.images)[data.train], data.labels[data.train], [data.ids[row] for row in data.train])
-        return voters.logits(self.embed(images)[rows], self.experiment.votes)
+    Raises:
+        CompError: they do not.
+    """
+    embeddings = embed(data.images, data.train[:: max(len(data.train) // CHECKED, 1)])
+    if not np.isfinite(embeddings).all():
+        what = f"{experiment.model}: training diverged, the embeddings are not finite"
+        raise CompError(what, what_to_lower(experiment, embed.device.type))
+    if (embeddings @ embeddings[0]).min() > COLLAPSED:
+        what = f"{experiment.model}: all images have the same embedding"
+        raise CompError(what, 'the loss has collapsed; lower the learning rate, or choose another loss: SET="metric.name=arcface"')
 
 
 def vote_scores(vectors: Floats, data: FoldData, rows: NDArray[np.int64], experiment: MetricExperiment) -> Scores:

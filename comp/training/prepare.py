@@ -32,8 +32,9 @@ def prepare(jobs: list[FoldJob]) -> None:
         check_finished(job)
         if isinstance(experiment, NetworkExperiment):
             predictions = (paths.fold_predictions(job.model, job.fold), paths.test_predictions(job.model, job.fold))
-            unfinished = not all(file.exists() for file in predictions)  # a finished fold needs no initial weights
-            networks.append((experiment, len(input_channels_of(competition, experiment)), unfinished))
+            # a trained network needs no initial weights
+            trained = all(file.exists() for file in predictions) or paths.weights(job.model, job.fold).exists()
+            networks.append((experiment, len(input_channels_of(competition, experiment)), not trained))
     check_dependencies(jobs)
     check_networks([network for network in networks if not network[0].own_process])
     if apart := [network for network in networks if network[0].own_process]:

@@ -47,7 +47,7 @@ class _Record(BaseModel):
 
     experiment: dict[str, Any]
     seconds: float
-    macro_f1_at_half: float
+    macro_f1_at_half: float | None = None
     time: str
     host: str
     device: str = ""

@@ -12,9 +12,9 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from comp.base.errors import ConfigError
-from comp.base.processes import cores
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.images.torch_batches import epoch_of
+from comp.inference.torch_device import reading_threads
 from comp.models.precision import autocast
 from comp.training.monitor import Monitor, Scores, Watched
 from comp.training.torch_checkpoint import TrainingState
@@ -99,8 +99,3 @@ def not_finite(model: nn.Module) -> set[str]:
     values = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
     finite = torch.stack([torch.isfinite(value).all() for value in values.values()])  # asked for together: a GPU is waited for once
     return {name for name, each in zip(values, finite.tolist(), strict=True) if not each}
-
-
-def reading_threads(device: torch.device) -> int:
-    """How many threads read images: one keeps up with a core, a GPU needs several. They change nothing but the speed."""
-    return max(min(8, cores() - 1), 1) if device.type == "cuda" else 1

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from comp.base import registry
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.images.input_channels import statistics
+from comp.inference.torch_device import devices as devices
+from comp.inference.torch_device import pick_device as pick_device
+from comp.inference.torch_network import Predictor, weights_of
 from comp.metrics.macro_f1 import macro_f1
-from comp.models.backbone import build_classifier, check_backbone, check_initial_weights, check_size
+from comp.models.backbone import backbone_options, build_classifier, check_backbone, check_initial_weights, check_size
 from comp.models.initial_weights import weights_source
 from comp.models.precision import resolve_precision
 from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, fit
-from comp.training.torch_predictor import Predictor, one_view
-from comp.training.trainer import FoldData, Run, Trained
+from comp.training.trainer import FoldData, Run, Trained, one_view
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and labels (B, classes)
 VERSIONS = ("torch", "timm")
@@ -35,15 +37,6 @@ def check(experiment: TorchExperiment, channels: int, weights: bool) -> None:
 
 def initial_weights_source(experiment: TorchExperiment) -> str:
     return weights_source(experiment.initial_weights, experiment.backbone)
-
-
-def devices() -> int:
-    return torch.cuda.device_count()
-
-
-def pick_device(slot: int) -> str:
-    """The GPU for a slot if there is one, else the CPU."""
-    return f"cuda:{slot % devices()}" if torch.cuda.is_available() else "cpu"
 
 
 def device_name(device: str) -> str:
@@ -67,8 +60,9 @@ def train(experiment: TorchExperiment, data: FoldData, run: Run) -> Trained:
         return classifier_scores(logits, data.labels[rows], loss)
 
     averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, data, run, validate)
-    predict = Predictor(averaged.eval(), experiment, data.channels, device)
-    return Trained(predict, state.losses, state.seconds, state.step * experiment.train.batch_size)
+    options = backbone_options(experiment, len(data.channels), data.labels.shape[1])
+    weights = weights_of("torch", averaged, experiment.backbone, options, data.channels)
+    return Trained(weights, state.losses, state.seconds, state.step * experiment.train.batch_size)
 
 
 def classifier_scores(logits: NDArray[np.float32], labels: NDArray[np.bool_], loss: Loss) -> Scores:

@@ -1,31 +1,32 @@
-"""Training one fold of a model, from its checkpoint if there is one, and writing its prediction files."""
+"""Training one fold of a model, from its checkpoint if there is one, and writing its files: first its weights, then its predictions."""
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from comp.base.errors import DataError
-from comp.base.files import remove_leftovers
+from comp.base.files import remove_leftovers, write_json
 from comp.base.locks import lock
 from comp.base.progress import say
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
-from comp.neighbours.votes import Voters
-from comp.predictions.image_identity import ImageIdentity, changes
+from comp.inference.weights import WeightsFile
+from comp.predictions.image_identity import ImageIdentity
 from comp.training.checkpoint_file import what_it_holds
 from comp.training.curve import validation_seconds
 from comp.training.fold_inputs import FoldInputs, input_channels_of
 from comp.training.fold_job import FoldJob
-from comp.training.fold_outputs import FoldResult, versions, write_fold
+from comp.training.fold_outputs import circumstances, versions, write_fold
+from comp.training.fold_weights import finished_weights, write_weights
 from comp.training.is_complete import check_places, is_complete
 from comp.training.made_otherwise import what_differs
+from comp.training.predict_fold import check_images, neighbours_vote, network_predicts
 from comp.training.trainer import FoldData, Run, trainer_of
 
 
 def train_fold(job: FoldJob, slot: int = 0) -> None:
     """Train, predict and write the files of one fold, unless they are complete already.
 
-    Finished files that were made otherwise, and a checkpoint that was, are errors unless the job asks to replace them.
+    Finished files that were made otherwise, and a checkpoint that was, are errors unless the job asks to replace them. A network that is
+    trained already only predicts.
 
     Args:
         slot: the number of this process among those that train side by side; it decides the GPU and the line of the progress bar.
@@ -33,7 +34,7 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
     _, experiment, paths = job.load()
     with lock(paths.run(job.model, job.fold) / "lock", f"training of {job.name}"):
         inputs = FoldInputs.read(job)
-        for path in (inputs.checkpoint, *inputs.files):
+        for path in (inputs.checkpoint, inputs.weights, inputs.voters, *inputs.files):
             remove_leftovers(path)
         check_places(inputs)
         source: str = trainer_of(experiment).initial_weights_source(experiment) if isinstance(experiment, NetworkExperiment) else ""
@@ -42,8 +43,14 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
             drop_checkpoint(inputs)
             return
         if isinstance(experiment, NetworkExperiment):
-            write_fold(inputs, train_network(inputs, experiment, source, slot))
-            inputs.checkpoint.unlink()
+            cv2.setNumThreads(1)
+            seen = ImageIdentity.of(inputs.images(verify=True))
+            seen.keep(inputs.paths)
+            file = trained_network(inputs, experiment, source, slot, seen)
+            drop_checkpoint(inputs)
+            write_fold(inputs, network_predicts(inputs, experiment, file, slot, seen))
+            if not job.keep:
+                inputs.weights.unlink()
         elif isinstance(experiment, DependentExperiment):
             write_fold(inputs, neighbours_vote(inputs, experiment))
 
@@ -58,21 +65,19 @@ def drop_checkpoint(inputs: FoldInputs) -> None:
         inputs.checkpoint.unlink(missing_ok=True)
 
 
-def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str, slot: int) -> FoldResult:
-    """Train the network of one fold, from its checkpoint if there is one.
+def trained_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str, slot: int, seen: ImageIdentity) -> WeightsFile:
+    """Train the network of one fold, from its checkpoint if there is one, and write its weights; a network that is trained already is read.
 
     Args:
         source: where its initial weights come from.
+        seen: the images.
     """
+    if found := finished_weights(inputs, seen.hash, source):
+        say(f"{inputs.job.name}: trained already ({inputs.weights}), predicting")
+        return found
     job, trainer = inputs.job, trainer_of(experiment)
-    cv2.setNumThreads(1)
     device = trainer.pick_device(slot)
     precision = trainer.precision(experiment, device)
-    caches = inputs.images(verify=True)
-    images, seen = {split: cache.images for split, cache in caches.items()}, ImageIdentity.of(caches)
-    seen.keep(inputs.paths)
-    vectors = inputs.depends_on.vectors if inputs.depends_on else {}
-    train_rows = inputs.train_rows
     run = Run(
         fold=job.fold,
         device=device,
@@ -86,55 +91,33 @@ def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str
         restart=job.restart,
     )  # fmt: skip
     data = FoldData(
-        images=images["train"],
+        images=inputs.images()["train"].images,
         labels=inputs.labels,
-        train=train_rows,
+        train=inputs.train_rows,
         channels=input_channels_of(inputs.competition, experiment),
         ids=inputs.tables.ids,
         identity=inputs.identities(),
-        aux_features=vectors.get("train"),
+        aux_features=inputs.depends_on.vectors["train"] if inputs.depends_on else None,
         held_out=np.flatnonzero(inputs.tables.folds.fold == job.fold),
     )
     trained = trainer.train(experiment, data, run)
+    check_images(inputs, seen, f"with the earlier ones back, the same command goes on from {inputs.checkpoint}")
     validated = validation_seconds(run.curve)
-
-    def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = trained.predict(images[split], rows, *([vectors[split]] if vectors else []))
-        return logits
-
-    def check_images() -> None:
-        if what := changes(seen, ImageIdentity.of(inputs.images())):
-            then = f"with the earlier ones back, the same command goes on from {inputs.checkpoint}; RESTART=1 trains with the present ones"
-            raise DataError(f"images were replaced while {job.name} was trained ({what}), so nothing was written", then)
-
-    return FoldResult(
-        provenance=inputs.provenance(
-            seed=experiment.seed, threads=experiment.train.threads, precision=precision, initial_weights=source, tta=experiment.tta,
-            checkpoint=trainer.CHECKPOINT, images=seen.hash,
-        ),
-        predict=predict,
-        check=check_images,
-        embed=trained.embed and (lambda split: trained.embed(images[split])),
-        seconds=trained.seconds + validated,
-        record={
-            "device": trainer.device_name(device),
-            "images_per_second": round(trained.images / trained.seconds, 1),
-            "validation_seconds": round(validated, 1),
-            "train_images": len(train_rows),
-            "loss_by_epoch": trained.losses,
-        },
-        packages=trainer.VERSIONS,
+    write_json(inputs.paths.run_record(job.model, job.fold), {
+        "device": trainer.device_name(device),
+        "images_per_second": round(trained.images / trained.seconds, 1),
+        "validation_seconds": round(validated, 1),
+        "train_images": len(inputs.train_rows),
+        "loss_by_epoch": trained.losses,
+        "training_seconds": round(trained.seconds + validated, 1),
+        "seconds": round(trained.seconds + validated, 1),
+        "experiment": experiment.model_dump(mode="json"),
+        **circumstances(trainer.VERSIONS),
+    })  # fmt: skip
+    provenance = inputs.provenance(
+        seed=experiment.seed, threads=experiment.train.threads, precision=precision, initial_weights=source,
+        checkpoint=trainer.CHECKPOINT, images=seen.hash,
     )  # fmt: skip
-
-
-def neighbours_vote(inputs: FoldInputs, experiment: DependentExperiment) -> FoldResult:
-    """Let the nearest neighbours of each image vote, among the images that the fold's networks were trained on."""
-    assert inputs.depends_on is not None
-    vectors, train_rows = inputs.depends_on.vectors, inputs.train_rows
-    labels = inputs.tables.labels[train_rows][:, inputs.columns]
-    voters = Voters(vectors["train"][train_rows], labels, [inputs.tables.ids[row] for row in train_rows])
-
-    def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return voters.logits(vectors[split][rows], experiment.votes)
-
-    return FoldResult(inputs.provenance(), predict, seconds=0.0, record={"train_images": len(train_rows)}, packages=("numpy",))
+    made = provenance.model_copy(update={"kind": "weights", "experiment": None})
+    inputs.paths.fold_predictions(job.model, job.fold).unlink(missing_ok=True)  # of an earlier network, which RETRAIN=1 replaces
+    return write_weights(inputs, trained.weights, made.model_dump(mode="json"))

@@ -13,8 +13,8 @@ A trainer is a module `comp.training.<name>_trainer` with
 """
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,11 +26,13 @@ from comp.base import registry
 from comp.base.errors import ConfigError
 from comp.base.paths import CURVE
 from comp.base.progress import LogBar
-from comp.competition.experiments.experiment import NetworkExperiment, RareLabels
+from comp.competition.experiments.experiment import Experiment, NetworkExperiment, RareLabels
 from comp.competition.labels import label_priors
 from comp.images.batches import Batches, Copies
 from comp.images.input_channels import InputChannels
 from comp.images.rare_copies import copies
+from comp.inference.settings import PredictionSettings
+from comp.inference.weights import Weights
 
 COPIES_STREAM = 1_000_000  # number of the random stream that chooses copies; the streams below it belong to epochs
 
@@ -131,21 +133,28 @@ class Run:
         return LogBar(desc=label, total=steps * size, initial=step * size, unit="img", position=self.position, leave=False)
 
 
+def one_view(experiment: NetworkExperiment) -> PredictionSettings:
+    """Prediction without test-time augmentation, for a quick look."""
+    return replace(prediction_settings(experiment), tta=1)
+
+
+def prediction_settings(experiment: Experiment) -> PredictionSettings:
+    """How the experiment's trained network predicts."""
+    batch_size = experiment.predict_batch_size if isinstance(experiment, NetworkExperiment) else None
+    return PredictionSettings.of(experiment.model_dump(mode="json"), batch_size)
+
+
 @dataclass(frozen=True)
 class Trained:
-    """A trained network: how it predicts, and how it was trained.
+    """A trained network, and how it was trained.
 
     Attributes:
-        predict: logits (len(rows), classes) float32 of rows of a cache (N, H, W, C) uint8, the mean over the experiment's `tta` views. A
-            model that depends on embeddings takes those of all images (N, D) as a third argument.
         losses: the mean training loss of each epoch.
         seconds: the training time, without validation; of interrupted runs it counts the time up to their last checkpoint.
         images: how many images were trained on in that time, counted again in every epoch.
-        embed: embeddings (N, size) float32 of length 1 of all images of a cache; None for a network without embeddings.
     """
 
-    predict: Callable[..., NDArray[np.float32]]
+    weights: Weights
     losses: list[float]
     seconds: float
     images: int
-    embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None

@@ -145,8 +145,9 @@ def test_the_bare_loop_computes_what_the_trainer_computes(data, tmp_path):
     for images, labels, _ in epoch_of(data.batches(EXPERIMENT, 0), 0):
         bare.step(bare.model, images, labels)
     assert bare.done == bare.steps == ROWS // 16
-    for name, value in trained.predict.network.state_dict().items():
-        torch.testing.assert_close(bare.ema.module.state_dict()[name], value, rtol=0, atol=0)
+    assert set(trained.weights.tensors) == set(bare.ema.module.state_dict())
+    for name, value in trained.weights.tensors.items():
+        torch.testing.assert_close(bare.ema.module.state_dict()[name], torch.from_numpy(value), rtol=0, atol=0)
 
 
 def test_batches_in_memory_equal_the_networks_normalised_images(data):

@@ -23,11 +23,12 @@ from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.competition.tables import read_train
 from comp.images.cache_writer import CacheContent, fill_cache
 from comp.images.input_channels import InputChannels
+from comp.inference.fold import load_network
 from comp.metrics.auroc import mean_auroc
 from comp.practice.tables import PracticeSpec
 from comp.practice.writer import write
 from comp.training.torch_trainer import initial_weights_source, pick_device, train
-from comp.training.trainer import FoldData, Run
+from comp.training.trainer import FoldData, Run, prediction_settings
 from pipelines.command import run
 
 SYNTHETIC, SIZE, EPOCHS, LEAST, RESAMPLES = 3000, 128, 6, 5, 1000
@@ -62,7 +63,8 @@ def main() -> None:
         real = fill_cache(folder / "real", CacheContent(real_files, SIZE, channels), again, announce).images
         data = FoldData(images, synthetic_labels, np.arange(len(images)), InputChannels(tuple(range(len(channels)))))
         job = Run(0, pick_device(0), folder / "checkpoint", {"run": "realism"}, initial_weights_source(experiment), float("inf"))
-        logits = train(experiment, data, job).predict(real, np.arange(len(real)))
+        network = load_network(train(experiment, data, job).weights, prediction_settings(experiment))
+        logits = network(real, np.arange(len(real)))
 
     columns = [column for column in range(len(hpa.labels)) if labels[:, column].sum() >= LEAST]
     for column in columns:

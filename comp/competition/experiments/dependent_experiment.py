@@ -1,6 +1,6 @@
 """The settings of models that use the embeddings of other models: neighbours that vote, and a cascade."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
@@ -32,6 +32,7 @@ class NeighboursExperiment(DependentExperiment):
     """No network of its own: nearest neighbours vote, see `comp.neighbours.votes`."""
 
     trainer: Literal["neighbours"]
+    of_prediction: ClassVar[frozenset[str]] = frozenset({"votes"})
 
 
 class CascadeExperiment(DependentExperiment, TorchExperiment):

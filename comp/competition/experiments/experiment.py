@@ -54,6 +54,7 @@ class Experiment(Strict):
     `labels` restricts the model to a subset of the classes: names or numbers, or {top: 9}; None means all.
     `plug_ins` says which keys name a plug-in: kind of plug-in -> key.
     `own_process` is true if every network needs a process of its own.
+    `of_prediction` names the settings that matter in prediction alone: a trained network can predict again with others.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Experiment(Strict):
     labels: tuple[str | int, ...] | Top | None = None
     plug_ins: ClassVar[dict[str, str]] = {}
     own_process: ClassVar[bool] = False
+    of_prediction: ClassVar[frozenset[str]] = frozenset()
 
     @field_validator("labels", mode="before")
     @classmethod
@@ -80,7 +82,7 @@ class Experiment(Strict):
     @property
     def training_settings(self) -> dict[str, Any]:
         """The settings that determine a trained network: all but those of prediction alone."""
-        return self.model_dump(mode="json", exclude={"tta"})
+        return self.model_dump(mode="json", exclude=set(self.of_prediction))
 
 
 class NetworkExperiment(Experiment):
@@ -90,6 +92,8 @@ class NetworkExperiment(Experiment):
     `channels` is a plug-in of `comp/images/channels/`: what the network sees of the stains. A list picks some of the competition's.
     `rare` adds changed copies of images with rare labels; `augmentation` then changes only the other images.
     `tta` (test-time augmentation) is the number of flips and quarter turns whose logits are averaged in prediction.
+    `predict_batch_size` is how many images are predicted at once, twice the batch size of training by default. It changes speed and memory,
+    so it is no part of what is dumped, compared and hashed.
     """
 
     backbone: str
@@ -100,9 +104,11 @@ class NetworkExperiment(Experiment):
     augmentation: Spec = Field(default_factory=lambda: {"name": "dihedral"})
     sampler: Spec = Field(default_factory=lambda: {"name": "shuffle"})
     tta: Literal[1, 2, 4, 8] = 1
+    predict_batch_size: int | None = Field(None, ge=1, le=65_536, exclude=True)
     train: Training = Training()
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     plug_ins: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
+    of_prediction: ClassVar[frozenset[str]] = frozenset({"tta"})
 
     @field_validator("channels", mode="before")
     @classmethod

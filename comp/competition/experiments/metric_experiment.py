@@ -38,3 +38,4 @@ class MetricExperiment(TorchExperiment):
     votes: VoteSettings = VoteSettings()
     sampler: Spec = Field(default_factory=lambda: {"name": "identities"})
     plug_ins: ClassVar[dict[str, str]] = {**TorchExperiment.plug_ins, "metric_losses": "metric"}
+    of_prediction: ClassVar[frozenset[str]] = frozenset({"tta", "votes"})

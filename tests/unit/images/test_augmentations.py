@@ -4,7 +4,7 @@ import torch
 
 from comp.base import registry
 from comp.images.augmentations.dihedral import turn
-from comp.training.torch_predictor import turn as turn_tensor
+from comp.inference.torch_network import turn as turn_tensor
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 12, 4), dtype=np.uint8)
 

@@ -14,6 +14,7 @@ from comp.models.cascade import build_cascade
 from comp.training import cascade_trainer
 from comp.training.trainer import FoldData, Run
 from tests.unit.training.killed import killed_at
+from tests.unit.training.ready import Ready
 
 GENERATOR = np.random.default_rng(0)
 IDENTITY = np.arange(96) % 8
@@ -37,7 +38,8 @@ def _one_thread():
 
 
 def run(folder, experiment=EXPERIMENT, data=DATA, minutes=60.0):
-    return cascade_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes))
+    trained = cascade_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes))
+    return Ready(trained, experiment, data)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,13 @@ from comp.base.errors import CompError, PredictionError
 from comp.competition.experiments.keras_experiment import KerasExperiment, KerasTraining
 from comp.images.input_channels import InputChannels
 from comp.images.keras_batches import KerasBatches
+from comp.inference.keras_network import Predictor
 from comp.training import keras_trainer
 from comp.training.curve import read_curve
 from comp.training.keras_checkpoint import KerasState
 from comp.training.monitor import Monitor
-from comp.training.trainer import FoldData, Run
+from comp.training.trainer import FoldData, Run, prediction_settings
+from tests.unit.training.ready import Ready
 
 GENERATOR = np.random.default_rng(0)
 LABELS = GENERATOR.random((84, 3)) < 0.3
@@ -28,7 +30,8 @@ def experiment(**training):
 
 def run(checkpoint, trained=None, data=DATA, minutes=60.0, made_from="this", restart=False):
     started = Run(0, "cpu", checkpoint, {"run": made_from}, "scratch", minutes, restart=restart)
-    return keras_trainer.train(trained or experiment(), data, started)
+    settings = trained or experiment()
+    return Ready(keras_trainer.train(settings, data, started), settings, data)
 
 
 def test_it_learns(tmp_path):
@@ -128,11 +131,11 @@ def test_the_checkpoint_of_another_run_is_kept_unless_it_is_given_up(tmp_path):
 
 
 def test_prediction_is_the_mean_over_the_turned_views_of_logits(tmp_path):
-    model = run(tmp_path / "checkpoint", experiment(epochs=1)).predict.args[0]
+    model = run(tmp_path / "checkpoint", experiment(epochs=1)).fold.network.network
     turned = [np.rot90(IMAGES[NEW], k, axes=(1, 2))[:, :, ::flip, :3] for k in range(4) for flip in (1, -1)]
     expected = np.mean([model.predict(np.ascontiguousarray(images), verbose=0) for images in turned], axis=0)
-    eight = experiment().model_copy(update={"tta": 8})
-    np.testing.assert_allclose(keras_trainer.predict(model, eight, DATA.channels, IMAGES, NEW), expected, rtol=1e-4, atol=1e-5)
+    eight = prediction_settings(experiment().model_copy(update={"tta": 8}))
+    np.testing.assert_allclose(Predictor(model, eight, DATA.channels)(IMAGES, NEW), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_bfloat16_gives_other_numbers_and_predicts_float32(tmp_path):

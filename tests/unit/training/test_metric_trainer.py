@@ -13,6 +13,7 @@ from comp.training import metric_trainer
 from comp.training.trainer import FoldData, Run
 from tests.unit.neighbours.test_nearest import slowly
 from tests.unit.training.killed import killed_at
+from tests.unit.training.ready import Ready
 
 GENERATOR = np.random.default_rng(0)
 IDENTITY = np.arange(96) % 8
@@ -34,7 +35,8 @@ def _one_thread():
 
 
 def run(folder, experiment=EXPERIMENT, data=DATA, minutes=60.0):
-    return metric_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes))
+    trained = metric_trainer.train(experiment, data, Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes))
+    return Ready(trained, experiment, data)
 
 
 @pytest.fixture(scope="module")

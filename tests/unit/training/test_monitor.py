@@ -15,15 +15,16 @@ from comp.base.progress import LogBar
 from comp.base.schema import parse, parse_settings
 from comp.competition.experiments.experiment import NetworkExperiment, Training
 from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
+from comp.inference.torch_network import Predictor
 from comp.training import cascade_trainer, metric_trainer, torch_loop, torch_trainer
 from comp.training.checkpoint_file import read_checkpoint
 from comp.training.curve import COLUMNS, read_curve
 from comp.training.monitor import Monitor, Watched
-from comp.training.torch_predictor import Predictor
-from comp.training.trainer import Run
+from comp.training.trainer import Run, one_view
 from comp.training.validation import ValidationPlan
 from tests.unit.training import test_cascade_trainer, test_metric_trainer, test_torch_trainer
 from tests.unit.training.killed import killed_at
+from tests.unit.training.ready import Ready
 
 TRAINERS = {"torch": (torch_trainer, test_torch_trainer), "metric": (metric_trainer, test_metric_trainer),
             "cascade": (cascade_trainer, test_cascade_trainer)}  # fmt: skip
@@ -42,7 +43,8 @@ def train(kind, folder, validate=10, minutes=60.0):
     training = test.EXPERIMENT.train.model_copy(update={"epochs": 16, "validations": validate})
     experiment = test.EXPERIMENT.model_copy(update={"train": training, "dropout": 0.3})
     run = Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes)
-    return trainer.train(experiment, replace(test.DATA, held_out=rows), run), read_curve(run.curve)
+    data = replace(test.DATA, held_out=rows)
+    return Ready(trainer.train(experiment, data, run), experiment, data), read_curve(run.curve)
 
 
 def predictions(kind, trained):
@@ -80,8 +82,8 @@ def test_the_curve_holds_the_loss_and_the_score_of_the_weights_that_predict(tmp_
     assert [(row["epoch"], row["images"]) for row in curve] == [(-(-row["step"] // 7), 8 * row["step"]) for row in curve]
     last = curve[-1]
     rows = ValidationPlan.of(10, 16 * 7, 8, np.arange(60, 80)).rows
-    one_view = Predictor(trained.predict.network, experiment.model_copy(update={"tta": 1}), data.channels, torch.device("cpu"))
-    logits = one_view(data.images, rows)
+    network = trained.fold.network.network
+    logits = Predictor(network, one_view(experiment), data.channels, torch.device("cpu"))(data.images, rows)
     probs = 1 / (1 + np.exp(-logits.astype(np.float64)))
     expected = np.mean([log_loss(data.labels[rows, k], probs[:, k], labels=[False, True]) for k in range(3)])
     assert last["validation_loss"] == pytest.approx(expected, rel=1e-4)

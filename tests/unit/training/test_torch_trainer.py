@@ -7,11 +7,12 @@ import torch
 from comp.base.errors import PredictionError
 from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
 from comp.images.input_channels import InputChannels
+from comp.inference.torch_network import Predictor
 from comp.training.torch_loop import learning_rate
-from comp.training.torch_predictor import Predictor
 from comp.training.torch_trainer import pick_device, train
-from comp.training.trainer import FoldData, Run
+from comp.training.trainer import FoldData, Run, prediction_settings
 from tests.unit.training.killed import killed_at
+from tests.unit.training.ready import Ready
 
 RGBY = InputChannels((0, 1, 2, 3))
 GENERATOR = np.random.default_rng(0)
@@ -30,7 +31,8 @@ def _one_thread():
 
 
 def run(checkpoint, experiment=EXPERIMENT, data=DATA, minutes=60.0, made_from="this", device="cpu", restart=False):
-    return train(experiment, data, Run(0, device, checkpoint, {"run": made_from}, "scratch", minutes, restart=restart))
+    trained = train(experiment, data, Run(0, device, checkpoint, {"run": made_from}, "scratch", minutes, restart=restart))
+    return Ready(trained, experiment, data)
 
 
 def logits_of(trained):
@@ -79,8 +81,8 @@ def test_the_checkpoint_of_another_run_is_kept_unless_it_is_given_up(tmp_path):
 
 def test_prediction_is_the_mean_over_the_turned_views(tmp_path):
     short = TorchTraining(epochs=1, batch_size=8, precision="fp32")
-    model = run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": short})).predict.network
-    eight = EXPERIMENT.model_copy(update={"tta": 8, "train": short})
+    model = run(tmp_path / "checkpoint.pt", EXPERIMENT.model_copy(update={"train": short})).fold.network.network
+    eight = prediction_settings(EXPERIMENT.model_copy(update={"tta": 8, "train": short}))
     turned = [np.rot90(IMAGES[60:], k, axes=(1, 2))[:, :, ::flip] for k in range(4) for flip in (1, -1)]
     with torch.inference_mode():
         expected = np.mean([model(torch.from_numpy(np.ascontiguousarray(images))).numpy() for images in turned], axis=0)

@@ -1,0 +1,72 @@
+"""Files of tensors: safetensors with a JSON value about them, and a checksum over everything."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from comp.base.errors import PredictionError
+from comp.base.files import atomic_write, read_bytes
+
+KEY = "comp"  # of the metadata: a single one, because safetensors writes several in any order
+VERSION = 1
+LENGTH_BYTES = 8  # the file begins with the length of its header
+
+
+def write_tensors(path: Path, about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write tensors and the JSON value `about`; equal contents give equal bytes."""
+    tensors = {name: np.ascontiguousarray(tensor).reshape(tensor.shape) for name, tensor in tensors.items()}
+    about = json.loads(_text({**about, "version": VERSION}))
+    sealed = _text({"about": about, "sha256": _digest(about, tensors)})
+    with atomic_write(path) as file:
+        file.write(save(tensors, {KEY: sealed}))
+
+
+def read_tensors(path: Path, again: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What `write_tensors` wrote.
+
+    Raises:
+        PredictionError: missing, damaged, another file, or of a later version; `again` is what to type then.
+    """
+    try:
+        data = read_bytes(path)
+    except FileNotFoundError:
+        raise PredictionError(f"there is no {path}", again) from None
+    except OSError as error:
+        raise PredictionError(f"{path} cannot be read ({error.strerror})", again) from None
+    try:
+        tensors = load(data)
+        header = json.loads(data[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "little")])
+    except (SafetensorError, ValueError, RecursionError):
+        raise PredictionError(f"{path} is damaged: it cannot be read as safetensors", again) from None
+    try:
+        sealed = json.loads(header["__metadata__"][KEY])
+        about, digest = sealed["about"], sealed["sha256"]
+        version = about["version"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise PredictionError(f"{path} was not written by this toolkit", again) from None
+    if digest != _digest(about, tensors):
+        raise PredictionError(f"{path} is damaged: its content is not what was written", again)
+    if version != VERSION:
+        raise PredictionError(f"{path} has version {version}, and this toolkit reads {VERSION}", again)
+    return about, tensors
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(about: Any, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of the JSON value, and of the names, types, shapes and values of the tensors."""
+    found = hashlib.sha256(_text(about).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        found.update(_text([name, tensor.dtype.str, tensors[name].shape]).encode())
+        found.update(tensor.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()

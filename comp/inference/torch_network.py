@@ -1,0 +1,91 @@
+"""Running a trained PyTorch network over images."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from comp.images.input_channels import InputChannels
+from comp.images.torch_batches import ahead
+from comp.inference.settings import PredictionSettings
+from comp.inference.torch_device import pick_device, reading_threads
+from comp.inference.weights import Weights
+from comp.models.networks import METRIC_LOSS, trained_network
+from comp.models.precision import autocast
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A network in evaluation mode, with what it needs to read images.
+
+    Attributes:
+        network: from images (B, H, W, C) uint8, and auxiliary features (B, D) if it takes any, to a tensor (B, ...).
+        done: told after each batch how many images it had.
+    """
+
+    network: Callable[..., Tensor]
+    settings: PredictionSettings
+    channels: InputChannels
+    device: torch.device
+    done: Callable[[int], object] = lambda images: None
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: NDArray[np.uint8], rows: NDArray[np.int64], aux_features: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The output (len(rows), ...) for rows of `images`, the mean over the settings' views.
+
+        Args:
+            images: (N, H, W, C) uint8.
+            aux_features: (len(rows), D), one row for each of `rows`.
+        """
+        size = self.settings.batch_size
+        outputs = []
+
+        def make(step: int) -> tuple[NDArray[Any], ...]:
+            some = slice(step * size, (step + 1) * size)
+            return (self.channels.read(images, rows[some]), *(() if aux_features is None else (aux_features[some],)))
+
+        for batch in ahead(make, range(math.ceil(len(rows) / size)), reading_threads(self.device)):
+            pictures, *features = (each.to(self.device, non_blocking=True) for each in batch)
+            with autocast(self.settings.precision, self.device):
+                views = [self.network(turn(pictures, view), *features).float() for view in range(self.settings.tta)]
+            outputs.append(torch.stack(views).mean(dim=0).cpu())
+            self.done(len(pictures))
+        return torch.cat(outputs).numpy()
+
+
+def weights_of(trainer: str, network: nn.Module, backbone: str, options: Mapping[str, Any], channels: InputChannels) -> Weights:
+    """A trained network without its metric loss.
+
+    Args:
+        backbone, options: the arguments of `timm.create_model` that its backbone was built with.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items() if not name.startswith(METRIC_LOSS)}
+    tensors = {name: (value.float() if value.is_floating_point() else value).numpy() for name, value in state.items()}
+    return Weights(trainer, {"backbone": backbone, "options": options}, channels, tensors)
+
+
+def load(weights: Weights, settings: PredictionSettings, slot: int, done: Callable[[int], object]) -> Predictor:
+    """A trained network on the GPU of a slot, else on the CPU. One that embeds gives its embeddings, not normalised over views.
+
+    Raises:
+        RuntimeError: the tensors are not those of the network.
+    """
+    torch.set_num_threads(settings.threads)
+    device = torch.device(pick_device(slot))
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
+    network = trained_network(weights.trainer, weights.network["backbone"], weights.network["options"], tensors).to(device)
+    forward = (lambda images: network(images)[0]) if weights.trainer == "metric" else network
+    return Predictor(forward, settings, weights.input_channels, device, done)
+
+
+def turn(images: Tensor, view: int) -> Tensor:
+    """View 0..7 of images (B, H, W, C), numbered as in the dihedral augmentation."""
+    images = images.flip([axis for axis, bit in ((2, 1), (1, 2)) if view & bit])
+    return images.transpose(1, 2) if view & 4 else images

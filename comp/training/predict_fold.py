@@ -1,0 +1,79 @@
+"""What the trained network of a fold predicts: its held-out rows, the hold-out, the test images, and the embeddings of all."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comp.base.errors import DataError
+from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.experiment import NetworkExperiment
+from comp.competition.experiments.metric_experiment import MetricExperiment
+from comp.competition.image_cache import SPLITS
+from comp.inference.fold import TrainedFold, load_network
+from comp.inference.weights import WeightsFile
+from comp.neighbours.votes import Voters
+from comp.predictions.image_identity import ImageIdentity, changes
+from comp.training.fold_inputs import FoldInputs
+from comp.training.fold_outputs import FoldResult
+from comp.training.run_record import read_record
+from comp.training.trainer import prediction_settings, trainer_of
+
+
+def network_predicts(inputs: FoldInputs, experiment: NetworkExperiment, file: WeightsFile, slot: int, seen: ImageIdentity) -> FoldResult:
+    """What a trained network predicts."""
+    settings, trainer = prediction_settings(experiment), trainer_of(experiment)
+    network, images = load_network(file.weights, settings, slot), {split: cache.images for split, cache in inputs.images().items()}
+    vectors, voters = dict(inputs.depends_on.vectors) if inputs.depends_on else {}, None
+    if isinstance(experiment, MetricExperiment):
+        embedder = TrainedFold(experiment.trainer, settings, network)
+        vectors = {split: embedder.embed(images[split]) for split in SPLITS}
+    if vectors:
+        voters = voters_of(inputs, vectors["train"])
+    fold = TrainedFold(experiment.trainer, settings, network, voters)
+
+    def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return fold.logits(images[split], rows, vectors[split][rows] if vectors else None)
+
+    made = file.provenance
+    known = {key: made[key] for key in ("seed", "threads", "precision", "initial_weights", "checkpoint", "images")}
+    record = read_record(inputs.paths.run_record(inputs.job.model, inputs.job.fold)) or {}
+    return FoldResult(
+        provenance=inputs.provenance(tta=experiment.tta, **known),
+        predict=predict,
+        check=lambda: check_images(inputs, seen, f"with the earlier ones back, the same command goes on from {inputs.weights}"),
+        embeddings=vectors if isinstance(experiment, MetricExperiment) else None,
+        voters=voters,
+        seconds=record.get("training_seconds", 0.0),
+        record=record,
+        packages=trainer.VERSIONS,
+    )  # fmt: skip
+
+
+def check_images(inputs: FoldInputs, seen: ImageIdentity, then: str) -> None:
+    """Raise DataError if the images are not those that were there when the fold began."""
+    if what := changes(seen, ImageIdentity.of(inputs.images())):
+        what = f"images were replaced while {inputs.job.name} was trained ({what}), so nothing was written"
+        raise DataError(what, f"{then}; RESTART=1 trains with the present ones")
+
+
+def voters_of(inputs: FoldInputs, vectors: NDArray[np.float32]) -> Voters:
+    """The images that the fold was trained on, which vote on others.
+
+    Args:
+        vectors: (N, D) of the train table.
+    """
+    rows = inputs.train_rows
+    return Voters(vectors[rows], inputs.labels[rows], [inputs.tables.ids[row] for row in rows])
+
+
+def neighbours_vote(inputs: FoldInputs, experiment: DependentExperiment) -> FoldResult:
+    """Let the nearest neighbours of each image vote, among the images that the fold's networks were trained on."""
+    assert inputs.depends_on is not None
+    vectors = inputs.depends_on.vectors
+    voters = voters_of(inputs, vectors["train"])
+    fold = TrainedFold(experiment.trainer, prediction_settings(experiment), voters=voters)
+
+    def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return fold.logits(None, rows, vectors[split][rows])
+
+    record = {"train_images": len(inputs.train_rows)}
+    return FoldResult(inputs.provenance(), predict, seconds=0.0, record=record, packages=("numpy",), voters=voters)
