@@ -3,24 +3,27 @@
 
 COMP ?= practice
 DECLARE ?= holdout
-AS :=  # make and some environments give it the name of an assembler; only what is typed counts
+AS :=  # make and some environments have variables of these names; only what is typed counts
+KEEP :=
+OUT :=
+BATCH :=
 SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
 READY := .venv/.ready
 PEERS := .venv-peers/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
 # Values reach the shell through the environment, so no quote in them can break a line. Dollars and stars in them stay what they are.
-VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART
+VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH
 export $(VALUES) SETUP_PYTHON
 typed = $(filter command environment,$(firstword $(origin $(1))))
 taken = $(eval override $(1) := $$(subst $$$$$$$$,$$$$,$$(value $(1))))
 $(foreach name,$(VALUES),$(if $(call typed,$(name)),$(call taken,$(name))))
-train_options = $(call given,SET,--set) $(call given,AS,--as) $(if $(filter-out 0,$(RETRAIN)),--retrain) $(if $(filter-out 0,$(RESTART)),--restart)
+train_options = $(call given,SET,--set) $(call given,AS,--as) $(if $(filter-out 0,$(RETRAIN)),--retrain) $(if $(filter-out 0,$(RESTART)),--restart) $(if $(filter 0,$(KEEP)),--no-keep)
 given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice rare runs neighbours compare ablate article bench bench-stack studies faults check test
+.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice predict rare runs neighbours compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -30,17 +33,20 @@ help: ## this list
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare, ablate)
-#: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs) or let vote; "a+b a b": stacks to compare
-#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate)
+#: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict) or let vote; "a+b a b": stacks to compare
+#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate); a finished stack (make predict)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model)
 #: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models)
 #: RESTART  1: give up a checkpoint that was made with other settings, data or versions (make fold-K, model, models)
+#: KEEP     0: keep no network weights; they take less disk, and make predict cannot use the model (make fold-K, model, models)
 #: WORKERS  folds trained, or fits of a stack, in parallel (default: one per GPU, else one per core)
 #: ID       the image to show the neighbours of (make neighbours)
 #: DETAILS  1: print the full tables too (make stack)
 #: QUICK    1: one fold of small synthetic images (make article)
-#: DATA     a folder in Kaggle's layout (make data, competition)
+#: DATA     a folder in Kaggle's layout (make data, competition); a folder of new images, or a CSV of ids (make predict)
+#: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict)
+#: BATCH    images that are predicted at once (make predict; default: twice the batch size of training)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
 #: HOLDOUT  share of the images to keep out of all folds, e.g. 0.1 (make folds; default: from the competition's YAML)
 #: MESSAGE  the text Kaggle shows next to the submission (make submit)
@@ -89,6 +95,9 @@ models: $(READY) ## train all folds of MODELS (default: those the competition li
 
 stack: $(READY) ## blend all complete models, evaluate the blend by nested cross-validation, write the submission
 	@$(RUN)stack --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,WORKERS,--workers) $(if $(filter-out 0,$(DETAILS)),--details)
+
+predict: $(READY) ## label new images with a finished STACK or the mean of MODELS: DATA=dir or ids.csv
+	@$(RUN)predict --competition="$$COMP" $(call given,DATA,--data) $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,OUT,--out) $(call given,BATCH,--batch)
 
 vote: $(READY) ## majority vote of label files: MODELS="a b" imported by make import, FILE="c.csv d.csv"
 	@$(RUN)vote --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(if $(FILE),--file $$FILE) $(call given,AT_LEAST,--at-least)

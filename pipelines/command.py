@@ -29,6 +29,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--as", dest="name", metavar="NAME", help="write the changed experiment to configs/models/NAME.yaml, and train that")
     made.add_argument("--retrain", action="store_true", help="replace finished predictions that were made with other settings or data")
     made.add_argument("--restart", action="store_true", help="give up checkpoints that were made with other settings, data or versions")
+    made.add_argument("--no-keep", dest="keep", action="store_false", help="keep no network weights: less disk, but no make predict")
     made.add_argument("--checkpoint-minutes", type=float, default=5.0, metavar="M", help="time between checkpoints (default: 5)")
     return made
 

@@ -1,8 +1,8 @@
 """Train one fold of one model, and predict its held-out fold and the test images.
 
-Writes oof/<competition>/<model>/fold-<k>.parquet, test-<k>.parquet and run-<k>.json. An interrupted fold resumes from its checkpoint;
-a complete fold is not trained again, and one that was made with other settings is not replaced unasked. Data, folds and image caches are
-made first if they are missing.
+Writes oof/<competition>/<model>/weights-<k>.safetensors, fold-<k>.parquet, test-<k>.parquet and run-<k>.json. An interrupted fold resumes
+from its checkpoint; a trained network only predicts; a complete fold is not trained again, and one that was made with other settings is
+not replaced unasked. Data, folds and image caches are made first if they are missing.
 """
 
 from comp.base.progress import say
@@ -19,9 +19,8 @@ def main() -> None:
     arguments.add_argument("--fold", required=True, type=int, metavar="K", help="the fold to hold out, from 0")
     options = arguments.parse_args()
 
-    job = FoldJob(
-        options.competition, options.model, options.fold, options.set, options.checkpoint_minutes, options.retrain, options.restart
-    )  # fmt: skip
+    more = (options.set, options.checkpoint_minutes, options.retrain, options.restart, options.keep)
+    job = FoldJob(options.competition, options.model, options.fold, *more)
     if options.name:
         job = job.named(options.name)
     prepare([job])

@@ -28,7 +28,7 @@ def main() -> None:
         raise ConfigError(f"competition {competition.name} lists no models", "name one: make model MODEL=densenet121")
     if options.name and len(models) > 1:
         raise ConfigError(f"AS={options.name} is a name for one model, and there are {len(models)}", "type make model with MODEL and AS")
-    more = (options.set, options.checkpoint_minutes, options.retrain, options.restart)
+    more = (options.set, options.checkpoint_minutes, options.retrain, options.restart, options.keep)
     first_folds = [FoldJob(competition.name, model, 0, *more) for model in models]
     if options.name:
         first_folds = [first_folds[0].named(options.name)]

@@ -107,6 +107,10 @@ class Paths:
         """A stack's own predictions of the rows in folds, each by a stack that was fitted without the row's fold."""
         return self.model(name) / "stack.parquet"
 
+    def new_labels(self, name: str) -> Path:
+        """The CSV with the labels of new images that a stack, or a mean of models, predicts by default; in a folder of its own."""
+        return file_of(self.submissions() / "predict", name, ".csv")
+
     def stack_test(self, name: str) -> Path:
         return self.model(name) / "stack-test.parquet"
 

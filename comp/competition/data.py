@@ -14,7 +14,7 @@ from comp.competition.competition import Competition
 from comp.competition.download import download
 from comp.competition.image_cache import SPLITS, image_files
 from comp.competition.tables import read_groups, read_test_ids, read_train
-from comp.images.cache_writer import check_no_problems, missing_files
+from comp.images.problems import check_no_problems, missing_files
 from comp.practice.tables import PracticeSpec
 from comp.practice.writer import write
 

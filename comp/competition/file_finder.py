@@ -1,8 +1,9 @@
 """Finding image files below a folder by a pattern such as `{channel}/{id}.png`: any case of the ending, either Unicode form."""
 
 import os
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +36,24 @@ def check_pattern(pattern: str) -> None:
 def fill(pattern: str, image_id: str, channel: str) -> str:
     """The pattern of the files of one id and channel."""
     return pattern.replace("{channel}", channel).replace("{id}", image_id)  # the id last: it may hold anything
+
+
+def find_ids(names: Sequence[str], pattern: str, channels: Sequence[str]) -> list[str]:
+    """The ids whose files are among `names`, paths relative to the folder, by a pattern such as `{id}_{channel}.png`; each once, in order.
+
+    Args:
+        channels: the names that {channel} may stand for.
+    """
+    tail = plain(pattern.removeprefix(ANY_FOLDERS))
+    stem, ending = os.path.splitext(tail)
+    folders = "(?:.*/)?" if pattern.startswith(ANY_FOLDERS) else ""
+    inside = "[^/]+" if folders else ".+"
+    parts = re.escape(stem).replace(re.escape("{channel}"), f"(?:{'|'.join(map(re.escape, channels))})")
+    first, *more = parts.split(re.escape("{id}"))
+    form = re.compile(f"{folders}{first}(?P<id>{inside}){'(?P=id)'.join(more)}")
+    endings = EXTENSIONS if ending == ANY_ENDING else (ending.lower(),)
+    matched = (form.fullmatch(os.path.splitext(plain(name))[0]) for name in names if name.lower().endswith(endings))
+    return sorted({found["id"] for found in matched if found})
 
 
 def plain(name: str) -> str:

@@ -13,7 +13,8 @@ from comp.competition.competition import Competition
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.tables import read_test_ids, read_train
 from comp.images.cache import Cache
-from comp.images.cache_writer import CacheContent, Files, fill_cache
+from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images.problems import Files
 from comp.images.read import Channel, read_image
 
 SPLITS = ("train", "test")

@@ -46,10 +46,19 @@ def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...],
 
 def read_test_ids(competition: Competition, paths: Paths) -> tuple[str, ...]:
     """The ids of the sample submission, in its order."""
-    path, column = competition.folder(paths) / competition.tables.test, competition.columns.id
+    return ids_of_submission(competition, competition.folder(paths) / competition.tables.test, _how_to_get(competition))
+
+
+def ids_of_submission(competition: Competition, path: Path, then: str) -> tuple[str, ...]:
+    """The ids of a table with the rows of a submission, in its order. `then` says what to do if the file is missing.
+
+    Raises:
+        DataError: the file or the column is missing, or an id is unsafe or comes twice.
+    """
+    column = competition.columns.id
     if competition.columns.form in ("labels", "one_hot"):
-        return read_ids(path, column, _how_to_get(competition))
-    names = tuple(_read_table(path, [column], _how_to_get(competition))[column])
+        return read_ids(path, column, then)
+    names = tuple(_read_table(path, [column], then)[column])
     ids = joined_ids(names, competition.labels.tokens) if competition.columns.form == "long_one_hot" else tuple(dict.fromkeys(names))
     check_ids(ids, path)
     return ids

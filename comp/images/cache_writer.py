@@ -5,12 +5,10 @@ files of the row, so a row is read again if a file has changed. If the table has
 tables have are copied.
 """
 
-import csv
-import io
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,19 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
-from comp.base.files import write_json, write_text
+from comp.base.files import write_json
 from comp.base.locks import lock
 from comp.base.processes import cores
 from comp.base.progress import LogBar, say
 from comp.images.cache import RECORD, VERSION, Cache, checksum, open_cache, read_index
 from comp.images.formats.stored import WHOLE_ONE, Levels
+from comp.images.problems import NAMED, Files, Problems, check_no_problems, missing_files
 from comp.images.read import read_image, resize
 
-Files = Mapping[str, Sequence[Path]]
-Problems = list[tuple[str, str]]  # id, problem
 SECONDS_BETWEEN_FLUSHES = 0.5  # meanwhile the workers read on, so little is left to flush at the end
 AHEAD = 256  # images queued for each core, so that it has work while the disk is slow
-NAMED = 3  # problems in a message; the CSV has all of them
 
 
 @dataclass(frozen=True)
@@ -105,27 +101,6 @@ def fill_cache(folder: Path, content: CacheContent, then: str, announce: Callabl
         check_no_problems(unreadable, len(files), report, then)
     report.unlink(missing_ok=True)
     return open_cache(folder)
-
-
-def missing_files(files: Files) -> Problems:
-    """The files that do not exist."""
-    return [(image_id, f"{path} is missing") for image_id, paths in files.items() for path in paths if not path.is_file()]
-
-
-def check_no_problems(problems: Problems, total: int, report: Path, then: str) -> None:
-    """If there are problems, write all of them to `report` and raise DataError with the first ones. `then` is what to do about them."""
-    if not problems:
-        return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("id", "problem"), *problems])
-    write_text(report, text.getvalue())
-    images = len({image_id for image_id, _ in problems})
-    first = "; ".join(problem for _, problem in problems[:NAMED])
-    more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-    raise DataError(
-        f"{images} of {total} images cannot be used: {first}{more} (all in {report})",
-        then,
-    )
 
 
 def _is_filled(folder: Path, content: CacheContent, stamps: NDArray[np.uint64]) -> bool:

@@ -1,8 +1,10 @@
 """Reading image files of any format of `comp.images.formats` as 8 bits: one file for each channel, or one for all."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,14 +15,13 @@ from numpy.typing import NDArray
 
 from comp.base.errors import DataError
 from comp.base.files import regular
-from comp.images.formats import bmp, jpeg, png, tiff, webp
 from comp.images.formats.stored import WHOLE_ONE, Levels, NotRead, StoredChannel, StoredFile
 
 Channel = NDArray[np.uint8]
 EXTENSIONS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 LIKE = 2.0  # grey values by which equal channels of a lossy file differ on average, at most
 LIT = 0.05  # a channel with a smaller share of the light of the brightest one is dark, in a lossy file
-_FORMATS: tuple[ModuleType, ...] = (png, tiff, jpeg, bmp, webp)
+FORMATS = {"png": "PNG", "tiff": "TIFF", "jpeg": "JPEG", "bmp": "BMP", "webp": "WebP"}  # module of `comp.images.formats` -> name
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged file raises one DataError, without further lines
 
@@ -79,14 +80,25 @@ def read_stored(path: Path) -> StoredFile:
         DataError: the file is missing, empty, cut off, damaged, no image, or in a form that is not read.
     """
     data = _read(path)
-    for form in _FORMATS:
+    for form in _decoders().values():
         if data.startswith(form.SIGNATURES):
             try:
                 stored: StoredFile = form.decode(data)
                 return stored
             except NotRead as error:
                 raise DataError(f"{path} {error.what}", error.then) from None
-    raise DataError(f"{path} is no PNG, TIFF, JPEG, BMP or WebP", WHOLE_ONE)
+    *others, last = _decoders()
+    raise DataError(f"{path} is no {', '.join(others)} or {last}", WHOLE_ONE)
+
+
+@cache
+def _decoders() -> dict[str, ModuleType]:
+    """Name of a format -> its module. In a package, formats whose own Python package is not installed are left out."""
+    found = {}
+    for module, name in FORMATS.items():
+        with suppress(ModuleNotFoundError):
+            found[name] = import_module(f"comp.images.formats.{module}")
+    return found
 
 
 def to_8_bits(channel: StoredChannel, levels: Levels) -> Channel:

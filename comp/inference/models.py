@@ -1,0 +1,183 @@
+"""Trained models on new images: every fold predicts, and a model's prediction is the mean over its folds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from comp.base.errors import PredictionError
+from comp.base.files import hash_of, read_text
+from comp.base.paths import Paths
+from comp.base.processes import in_own_process
+from comp.base.progress import LogBar
+from comp.inference.fold import Network, TrainedFold, load_network
+from comp.inference.settings import PredictionSettings
+from comp.inference.voters import read_voters
+from comp.inference.weights import read_weights
+from comp.neighbours.nearest import Floats
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """New images as uint8 in files, one for each size.
+
+    Attributes:
+        ids: (N,).
+        channels: their names, in the order in which the files hold them.
+        files: size in pixels -> file of (N, size, size, C).
+    """
+
+    ids: tuple[str, ...]
+    channels: tuple[str, ...]
+    files: Mapping[int, Path]
+
+    def at(self, size: int) -> NDArray[np.uint8]:
+        """(N, size, size, C)."""
+        return np.memmap(self.files[size], np.uint8, "r", shape=(len(self.ids), size, size, len(self.channels)))
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What a model says of N images.
+
+    Attributes:
+        classes: their names.
+        logits: (N, classes), the mean over the folds.
+    """
+
+    classes: tuple[str, ...]
+    logits: Floats
+
+
+@dataclass(frozen=True)
+class TrainedModels:
+    """Models with weights or voters in their folders.
+
+    Attributes:
+        folds: how many each has.
+        again: what to type if a file is missing or damaged.
+        batch_size: images at once; None: twice the batch size of training.
+    """
+
+    paths: Paths
+    folds: int
+    again: str
+    batch_size: int | None = None
+
+    def experiment(self, model: str) -> dict[str, Any]:
+        """The settings that a model was trained and predicts with.
+
+        Raises:
+            PredictionError: its file is missing or damaged.
+        """
+        path = self.paths.experiment(model)
+        try:
+            found = yaml.safe_load(read_text(path))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise PredictionError(f"{path} cannot be read ({' '.join(str(error).split())[:120]})", self.again) from None
+        if not isinstance(found, dict) or "trainer" not in found:
+            raise PredictionError(f"{path} holds no settings of a model", self.again)
+        return found
+
+    def with_dependencies(self, models: Sequence[str]) -> list[str]:
+        """The models, and before them those whose embeddings they use."""
+        found: list[str] = []
+        for model in models:
+            found += [*self.experiment(model).get("embeddings", ()), model]
+        return list(dict.fromkeys(found))
+
+    def sizes(self, models: Sequence[str]) -> list[int]:
+        """The sizes, in pixels, of the images that the models and those they depend on take."""
+        experiments = map(self.experiment, self.with_dependencies(models))
+        return sorted({experiment["size"] for experiment in experiments if "size" in experiment})
+
+    def predict(self, models: Sequence[str], pictures: Pictures) -> dict[str, Predicted]:
+        """What each model says of the images.
+
+        Raises:
+            PredictionError: a file is missing or damaged, or was made for other channels.
+        """
+        keras = [model for model in models if self.experiment(model)["trainer"] == "keras"]
+        others = [model for model in models if model not in keras]
+        found = predict_together(self, others, pictures) if others else {}
+        if keras:  # TensorFlow and PyTorch get a process each
+            found |= in_own_process(predict_together, self, keras, pictures) if others else predict_together(self, keras, pictures)
+        return found
+
+
+def predict_together(trained: TrainedModels, models: Sequence[str], pictures: Pictures) -> dict[str, Predicted]:
+    """What models of one framework say of the images."""
+    networks = [model for model in trained.with_dependencies(models) if "size" in trained.experiment(model)]
+    with LogBar(total=len(networks) * trained.folds * len(pictures.ids), unit="img", leave=False) as bar:
+        predicting = _Predicting(trained, pictures, bar)
+        return {model: predicting.model(model) for model in models}
+
+
+@dataclass
+class _Predicting:
+    """The folds of models, one after the other. Embeddings are computed once, also for several models that use them."""
+
+    trained: TrainedModels
+    pictures: Pictures
+    bar: LogBar
+    embedded: dict[tuple[str, int], Floats] = field(default_factory=dict)
+
+    def model(self, model: str) -> Predicted:
+        every = [self.fold(model, fold) for fold in range(self.trained.folds)]
+        if len({each.classes for each in every}) > 1:
+            raise PredictionError(f"the folds of {model} predict other classes", self.trained.again)
+        mean = np.stack([each.logits for each in every]).mean(axis=0, dtype=np.float64)
+        return Predicted(every[0].classes, mean.astype(np.float32))
+
+    def fold(self, model: str, fold: int) -> Predicted:
+        experiment = self.trained.experiment(model)
+        trainer, rows = experiment["trainer"], np.arange(len(self.pictures.ids))
+        settings = PredictionSettings.of(experiment, self.trained.batch_size)
+        made: Mapping[str, Any] = {}
+        vectors = voters = network = images = None
+        if "votes" in experiment:
+            voters, made = read_voters(self.trained.paths.voters(model, fold), self.trained.again)
+            self.check_voters(model, fold, made)
+            vectors = self.embeddings(model, fold) if trainer == "metric" else self.joined(experiment["embeddings"], fold)
+        if trainer not in ("metric", "neighbours"):
+            network, made = self.network(model, fold)
+            images = self.pictures.at(experiment["size"])
+        logits = TrainedFold(trainer, settings, network, voters).logits(images, rows, vectors)
+        return Predicted(tuple(made["classes"]), logits)
+
+    def embeddings(self, model: str, fold: int) -> Floats:
+        """(N, D) of a model that embeds."""
+        if (model, fold) not in self.embedded:
+            experiment = self.trained.experiment(model)
+            settings = PredictionSettings.of(experiment, self.trained.batch_size)
+            embedder = TrainedFold(experiment["trainer"], settings, self.network(model, fold)[0])
+            self.embedded[model, fold] = embedder.embed(self.pictures.at(experiment["size"]))
+        return self.embedded[model, fold]
+
+    def joined(self, models: Sequence[str], fold: int) -> Floats:
+        """The embeddings of several models as one: the inner product of two vectors is the mean over the models."""
+        vectors = [self.embeddings(model, fold) / np.float32(np.sqrt(len(models))) for model in models]
+        return np.concatenate(vectors, axis=1)
+
+    def network(self, model: str, fold: int) -> tuple[Network, Mapping[str, Any]]:
+        """The network of a fold, and what it was made from."""
+        path, experiment = self.trained.paths.weights(model, fold), self.trained.experiment(model)
+        found = read_weights(path, self.trained.again)
+        if any(experiment.get(key) != value for key, value in found.settings.items()):
+            raise PredictionError(f"{path} was trained with other settings than {self.trained.paths.experiment(model)}", self.trained.again)
+        if found.channels != self.pictures.channels:
+            what = f"{path} was trained on the channels {', '.join(found.channels)}; the images have {', '.join(self.pictures.channels)}"
+            raise PredictionError(what, "give images with the same channels, in the same order")
+        self.bar.set_description(f"{model} fold {fold}")
+        settings = PredictionSettings.of(experiment, self.trained.batch_size)
+        return load_network(found.weights, settings, done=self.bar.update), found.provenance
+
+    def check_voters(self, model: str, fold: int, made: Mapping[str, Any]) -> None:
+        """Raise PredictionError if the voters of a fold were made with other settings than those of the model."""
+        if made.get("experiment") != hash_of(self.trained.experiment(model)):
+            what = f"{self.trained.paths.voters(model, fold)} was made with other settings than {self.trained.paths.experiment(model)}"
+            raise PredictionError(what, self.trained.again)
