@@ -57,18 +57,32 @@ import os, random, signal, time
 from pathlib import Path
 from comp.training.fold_job import FoldJob
 from comp.training.prepare import prepare
+from comp.training import fold_outputs, train_fold as training
 from comp.training.train_fold import train_fold
-import comp.training.torch_trainer  # once, before the killed processes are forked
+import comp.inference.torch_network, comp.training.torch_trainer  # once, before the killed processes are forked
+
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 job = FoldJob("tiny", "tiny", 0, "train.epochs=40", checkpoint_minutes=0)
 prepare([job])
 checkpoint, generator = Path("runs/tiny/tiny/fold-0/checkpoint.torch"), random.Random(0)
+weights = Path("oof/tiny/tiny/weights-0.safetensors")
 for kill in range(11):
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     child = os.fork()
     if child == 0:
+        if kill == 8:
+            training.write_fold = die  # between the weights and the predictions
+        if kill == 9:
+            fold_outputs.write_json = die  # between the predictions of the test images and those of the fold
         train_fold(job)
         os._exit(0)
+    if kill in (8, 9):
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        assert weights.exists() and not checkpoint.exists()
+        assert Path("oof/tiny/tiny/test-0.parquet").exists() == (kill == 9)
+        continue
     if kill == 10:
         assert os.waitpid(child, 0)[1] == 0
         break
@@ -87,7 +101,7 @@ print("killed ten times")
 def test_killed_at_ten_random_moments_and_started_again_it_ends_with_the_same_bytes(project):
     assert fold(project, 0, "tiny", "--set", "train.epochs=40").returncode == 0
     folder = project.root / "oof/tiny/tiny"
-    expected = {name: (folder / name).read_bytes() for name in ("fold-0.parquet", "test-0.parquet")}
+    expected = {name: (folder / name).read_bytes() for name in ("fold-0.parquet", "test-0.parquet", "weights-0.safetensors")}
     curve = project.root / "runs/tiny/tiny/fold-0/curve.csv"
     rows = without_times(curve)
     assert (len(rows), sum("macro_f1" in row for row in rows)) == (40, 8)  # 40 epochs
