@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from comp.base import registry
+from comp.base.schema import parse
+from comp.stacking.fitted_stack import FittedStack, write_fitted
+from comp.stacking.recipe import Recipe
 from tests.tiny_competition import REPOSITORY
 from tests.unit.stacking.blenders.drawn import drawn
 from tests.unit.stacking.blenders.test_blenders import spec
@@ -32,6 +36,18 @@ logits = np.load("logits.npy")
 count = logits.shape[1]
 predictions = PredictionSet(logits, tuple(told["models"]), np.full(count, -1, np.int8), np.arange(count))
 np.save("predicted.npy", registry.build("blenders", told["spec"]).predict(told["state"], predictions))
+"""
+
+LABEL = """
+from pathlib import Path
+import numpy as np
+from comp.stacking.fitted_stack import read_fitted
+from comp.stacking.prediction_set import PredictionSet
+fitted = read_fitted(Path("fitted.json"))
+logits = np.load("logits.npy")
+count = logits.shape[1]
+blend, decisions = fitted.label(PredictionSet(logits, tuple("abcd"), np.full(count, -1, np.int8), np.arange(count)))
+np.savez("labelled.npz", blend=blend, decisions=decisions)
 """
 
 
@@ -66,3 +82,18 @@ def test_numbers_that_yaml_reads_as_text_are_numbers_there_too(tmp_path: Path) -
     told = json.dumps({"spec": registry.checked("blenders", written), "models": predictions.models, "state": state})
     without(REFUSED, PREDICT, tmp_path, told)
     assert (np.load(tmp_path / "predicted.npy") == blender.predict(state, predictions)).all()
+
+
+def test_a_finished_stack_is_read_and_labels_the_same(tmp_path: Path) -> None:
+    predictions = drawn()
+    specs = [{"name": "committee", "of": [{"name": name, **spec(name, predictions)} for name in ("greedy", "calibrated", "logistic")]}]
+    recipe = parse(Recipe, {"blenders": specs, "thresholds": [{"name": "committee"}]}, "stack.yaml")
+    stack = replace(recipe.candidates().fit(predictions)[0], models=predictions.models)
+    fitted = FittedStack("tables", "mine", ("one", "two", "three", "four"), stack, (), {}, "", "")
+    write_fitted(tmp_path / "fitted.json", fitted)
+    np.save(tmp_path / "logits.npy", predictions.logits)
+    without(REFUSED, LABEL, tmp_path)
+    found = np.load(tmp_path / "labelled.npz")
+    for ours, theirs in zip((found["blend"], found["decisions"]), fitted.label(predictions), strict=True):
+        assert ours.dtype == theirs.dtype
+        assert (ours == theirs).all()
