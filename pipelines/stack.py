@@ -1,7 +1,8 @@
 """Blend all complete models, evaluate the blend by nested cross-validation, and write the submission.
 
 Writes submissions/<competition>/<stack>-<hash8>.csv, beside it a .json that says how it was made and a .txt with the full tables. The
-stack's own predictions go to oof/<competition>/<stack>/, so that it can be a model of another stack.
+stack's own predictions go to oof/<competition>/<stack>/, so that it can be a model of another stack, and beside them fitted.json: the
+finished stack, with everything it fitted.
 """
 
 from comp.base.paths import config
@@ -12,7 +13,8 @@ from comp.predictions.settings_checks import changed_settings
 from comp.predictions.task import load_task
 from comp.stacking.evaluation import evaluate
 from comp.stacking.explanation import explanation
-from comp.stacking.final_stack import final_stack, score_holdout
+from comp.stacking.final_stack import final_stack, score_holdout, to_keep
+from comp.stacking.fitted_stack import write_fitted
 from comp.stacking.inputs import read_inputs
 from comp.stacking.recipe import load_recipe
 from comp.stacking.report import StackReport, ablation_of
@@ -55,6 +57,7 @@ def main() -> None:
     report = StackReport(options.stack, recipe, inputs, evaluation, ablation, final, holdout)
 
     write_stack(task, options.stack, recipe, inputs.files, evaluation.blend, final.blend.logits[0])
+    write_fitted(task.paths.fitted_stack(options.stack), to_keep(inputs, options.stack, recipe, final.stack))
     labels, text = dict(zip(task.test_ids, task.classes.strings(final.decisions), strict=True)), details(report)
     folder = task.paths.submissions()
     path = write_submission(folder, options.stack, labels, task.competition, explanation(report), text)

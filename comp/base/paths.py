@@ -114,6 +114,10 @@ class Paths:
     def stack_test(self, name: str) -> Path:
         return self.model(name) / "stack-test.parquet"
 
+    def fitted_stack(self, name: str) -> Path:
+        """A finished stack with everything it fitted, to label new images."""
+        return self.model(name) / "fitted.json"
+
     def images(self, fingerprint: str) -> Path:
         """The checksums of the images that models were trained on."""
         return self.oof() / f"images-{fingerprint}.parquet"

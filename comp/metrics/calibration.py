@@ -9,7 +9,6 @@ from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from comp.metrics.logits import sigmoid
 
@@ -106,6 +105,8 @@ class Isotonic:
 
     @classmethod
     def fit(cls, scores: Floats, is_positive: Bools) -> Self:
+        from scipy.optimize import isotonic_regression  # imported here: only fitting needs SciPy, predicting works without
+
         order = np.argsort(scores, kind="stable")  # takes linear time for scores that are ascending already
         ordered = scores[order].astype(np.float64)
         starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf))  # of equal scores

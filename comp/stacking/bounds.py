@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from comp.base.between import Between
 
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]  # the largest that LightGBM takes
-Rows = Annotated[int, Field(ge=1, le=1_000_000)]
-Steps = Annotated[int, Field(ge=1, le=10_000)]
-Bags = Annotated[int, Field(ge=1, le=1_000)]
-NoOrMoreBags = Annotated[int, Field(ge=0, le=1_000)]
+Seed = Annotated[int, Between(0, 2**31 - 1)]  # the largest that LightGBM takes
+Rows = Annotated[int, Between(1, 1_000_000)]
+Steps = Annotated[int, Between(1, 10_000)]
+Bags = Annotated[int, Between(1, 1_000)]
+NoOrMoreBags = Annotated[int, Between(0, 1_000)]

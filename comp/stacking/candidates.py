@@ -1,7 +1,6 @@
 """Candidates of a stack: a candidate is a blender with a threshold rule. Fitted, it is a `Stack`, which predicts labels."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,13 +8,7 @@ from numpy.typing import NDArray
 
 from comp.metrics.bootstrap import Scored
 from comp.stacking.prediction_set import PredictionSet
-
-UNREACHABLE = 1e9  # replaces infinity where thresholds are compared, so that classes that are never predicted keep their order
-
-
-class Blender(Protocol):
-    def fit(self, predictions: PredictionSet) -> Any: ...
-    def predict(self, state: Any, predictions: PredictionSet) -> NDArray[np.floating]: ...
+from comp.stacking.stack import Blender, Stack
 
 
 class ThresholdRule(Protocol):
@@ -23,55 +16,15 @@ class ThresholdRule(Protocol):
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A fitted candidate.
+class Candidates:
+    """Every blender with every threshold rule, in the order of the recipe.
 
     Attributes:
-        blend: the fitted state of the blender.
-        thresholds: (C,) logits of the blend; infinity for a class that is never predicted.
-        models: the models it blends, sub-stacks included; empty: all models of a prediction set.
-        substacks: the stacks among its models, by name.
+        specs: what each blender was built from.
     """
 
-    blender: Blender
-    blend: Any
-    thresholds: NDArray[np.float64]
-    models: tuple[str, ...] = ()
-    substacks: Mapping[str, "Stack"] = field(default_factory=dict)
-
-    @property
-    def weights(self) -> list[dict[str, float]]:
-        """The weight of each model if the blend is a weighted mean; one entry per blender of a committee; else empty."""
-        states = self.blend if isinstance(self.blend, list) else [self.blend]
-        known = all(isinstance(state, dict) and all(isinstance(weight, float) for weight in state.values()) for state in states)
-        return [dict(state) for state in states] if known else []
-
-    def blended(self, predictions: PredictionSet) -> PredictionSet:
-        """The blend, without labels. `predictions` must include the models of the sub-stacks."""
-        unlabelled = predictions.unlabelled()
-        if self.substacks:
-            unlabelled = unlabelled.with_models({name: stack.blended(predictions).logits[0] for name, stack in self.substacks.items()})
-        if self.models:
-            unlabelled = unlabelled.only(self.models)
-        return unlabelled.blended(self.blender.predict(self.blend, unlabelled))
-
-    def decide(self, blend: PredictionSet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Decisions (N, C) from a blend, with at least one label per row, and which rows (N,) had no label above its threshold.
-
-        Such a row gets its most likely class: the class whose logit is highest relative to its threshold, the first among equals.
-        """
-        decisions = blend.logits[0] >= self.thresholds
-        empty = ~decisions.any(axis=1)
-        limits = np.where(np.isfinite(self.thresholds), self.thresholds, UNREACHABLE)
-        decisions[empty, (blend.logits[0, empty] - limits).argmax(axis=1)] = True
-        return decisions, empty
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Every blender with every threshold rule, in the order of the recipe."""
-
     blenders: dict[str, Blender]
+    specs: dict[str, dict[str, Any]]
     rules: dict[str, ThresholdRule]
 
     @property
@@ -81,10 +34,10 @@ class Candidates:
     def fit(self, labelled: PredictionSet) -> list[Stack]:
         """Fit all candidates, each blender once; in the order of `names`."""
         stacks = []
-        for blender in self.blenders.values():
+        for name, blender in self.blenders.items():
             state = blender.fit(labelled)
             blend = labelled.blended(blender.predict(state, labelled.unlabelled()))
-            stacks += [Stack(blender, state, rule.fit(blend)) for rule in self.rules.values()]
+            stacks += [Stack(blender, self.specs[name], state, rule.fit(blend)) for rule in self.rules.values()]
         return stacks
 
     def decide(self, stacks: list[Stack], predictions: PredictionSet) -> NDArray[np.bool_]:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from comp.folds.stratified_split import stratified_split
 from comp.metrics.bootstrap import Estimate, Scored
 from comp.metrics.macro_f1 import macro_f1, per_class_f1
-from comp.stacking.candidates import Stack, choose
+from comp.stacking.candidates import choose
 from comp.stacking.nested_cv import FoldSet, NestedCV, SubStack
 from comp.stacking.parallel_fits import fit_all, fit_substacks
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
+from comp.stacking.stack import Stack
 
 Bools = NDArray[np.bool_]
 REFERENCES = ("best_single", "mean")  # blenders with which all candidates are compared

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from comp.folds.fold_map import HOLDOUT
 from comp.metrics.bootstrap import Estimate, GroupBootstrap
 from comp.stacking.averaged_folds import matched
-from comp.stacking.candidates import Stack
 from comp.stacking.evaluation import Evaluation
+from comp.stacking.fitted_stack import FittedStack
 from comp.stacking.inputs import Inputs
 from comp.stacking.label_shift import LabelShift, estimate
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
+from comp.stacking.stack import Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,13 @@ def final_stack(inputs: Inputs, labelled: PredictionSet, test: PredictionSet, ev
         stack = _for_means(replace(fitted, thresholds=shift.corrected(fitted.thresholds)), singles, blend)
     decisions, filled = stack.decide(blend)
     return FinalStack(blend, shift, unshifted, stack, decisions, filled, _mean_change(fitted.thresholds, unshifted.thresholds))
+
+
+def to_keep(inputs: Inputs, name: str, recipe: Recipe, stack: Stack) -> FittedStack:
+    """The final stack with what it was fitted on, for its file."""
+    task, features = inputs.task, tuple(path.as_posix() for path in recipe.features)
+    files = {member.name: member.files for member in inputs.members}
+    return FittedStack(task.competition.name, name, task.classes.names, stack, features, files, task.folds.fingerprint, task.data)
 
 
 def _for_means(stack: Stack, singles: list[PredictionSet], mean: PredictionSet) -> Stack:

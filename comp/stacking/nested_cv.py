@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from comp.base.errors import ConfigError
 from comp.metrics.bootstrap import GroupBootstrap, Scored
-from comp.stacking.candidates import Stack, choose
+from comp.stacking.candidates import choose
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
+from comp.stacking.stack import Stack
 
 Bools = NDArray[np.bool_]
 FoldSet = frozenset[int]

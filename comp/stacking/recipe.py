@@ -60,6 +60,7 @@ class Recipe(Strict):
             registry.build("blenders", self.ablation)
         return Candidates(
             {title(spec): registry.build("blenders", spec) for spec in self.blenders},
+            {title(spec): registry.checked("blenders", spec) for spec in self.blenders},
             {title(spec): registry.build("thresholds", spec) for spec in self.thresholds},
         )
 

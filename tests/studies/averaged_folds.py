@@ -19,9 +19,9 @@ from comp.metrics.f1_search import best_thresholds
 from comp.metrics.logits import logit, sigmoid
 from comp.metrics.macro_f1 import macro_f1
 from comp.stacking.averaged_folds import matched
-from comp.stacking.candidates import Stack
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
+from comp.stacking.stack import Stack
 from tests.studies.synthetic_oof import TAILS, draw_world
 
 FOLDS, LABELLED, TEST = 5, 2000, 20_000
@@ -86,7 +86,7 @@ def blended(stack: Stack, predictions: PredictionSet, logits: NDArray[np.float32
 def score(stack: Stack, labels: NDArray[np.bool_], blend: NDArray[np.float32], thresholds: NDArray[np.float64]) -> float:
     count = len(blend)
     predictions = PredictionSet(blend[None], ("blend",), np.zeros(count, np.int8), np.arange(count))
-    return macro_f1(labels, Stack(stack.blender, stack.blend, thresholds).decide(predictions)[0])
+    return macro_f1(labels, replace(stack, thresholds=thresholds).decide(predictions)[0])
 
 
 def with_error(values: NDArray[np.float64]) -> str:

@@ -16,8 +16,8 @@ from scipy.stats import norm
 from comp.competition.competition import FoldPlan
 from comp.folds.assignment import assign_folds
 from comp.metrics.macro_f1 import f1_from_counts
-from comp.stacking.candidates import Stack
 from comp.stacking.prediction_set import PredictionSet
+from comp.stacking.stack import Stack
 
 Floats = NDArray[np.float32]
 

@@ -6,10 +6,9 @@ grey values remains. The Keras networks scale by ImageNet's fixed constants, so 
 
 from typing import Annotated
 
-from annotated_types import Gt, Le
-
+from comp.base.between import Between
 from comp.images.input_channels import ChannelRecipe
 
 
-def build(factor: Annotated[float, Gt(0), Le(1)] = 0.5) -> ChannelRecipe:
+def build(factor: Annotated[float, Between(above=0, most=1)] = 0.5) -> ChannelRecipe:
     return ChannelRecipe(("red", "green", "blue"), ((factor, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, factor)))

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
+from comp.base.between import Between
 from comp.images.batches import Order
 
 
-def build(images: Annotated[int, Field(ge=2)] = 4) -> Order:
+def build(images: Annotated[int, Between(2)] = 4) -> Order:
     """Runs of `images` rows of one identity. Identities occur equally often, up to a difference of one run.
 
     The images of an identity come in turn, in a new random order each epoch. An identity with fewer than `images` images repeats some, and

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from comp.metrics.logits import sigmoid
 from comp.stacking.prediction_set import PredictionSet
@@ -47,6 +46,8 @@ def mixture_weights(given: NDArray[np.floating], cells: Floats) -> Floats:
     cells of eight models, where EM had not converged after 200. With the gradient g, the curvature H and H w = g, a step
     minimises y'Hy / 2 - (2g - 1)'y over y >= 0. Because the objective is concave, it is at most max(g) - 1 below its optimum.
     """
+    from scipy.optimize import nnls  # imported here: only fitting needs SciPy, predicting works without
+
     weights = np.full(len(given), 1 / len(given))
     mixture = weights @ given
     for _ in range(STEPS):

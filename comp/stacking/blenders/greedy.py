@@ -5,13 +5,13 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
+from comp.base.between import Between
 from comp.stacking.bounds import NoOrMoreBags, Seed, Steps
 from comp.stacking.greedy_objectives import Metric, climb
 from comp.stacking.prediction_set import PredictionSet
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Between(above=0, most=1)]
 
 
 class Greedy:

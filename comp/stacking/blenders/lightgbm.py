@@ -3,9 +3,9 @@
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 
+from comp.base.between import Between
 from comp.stacking.bounds import Rows, Seed, Steps
 from comp.stacking.prediction_set import PredictionSet
 
@@ -74,8 +74,8 @@ def build(
     logits: Logits = "own",
     positives: Rows = 60,
     trees: Steps = 60,
-    leaves: Annotated[int, Ge(2), Le(1024)] = 7,
-    rate: Annotated[float, Gt(0), Le(1)] = 0.1,
+    leaves: Annotated[int, Between(2, 1024)] = 7,
+    rate: Annotated[float, Between(above=0, most=1)] = 0.1,
     seed: Seed = 0,
 ) -> LightGBM:
     return LightGBM(logits, positives, trees, leaves, rate, seed)

@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Gt, Le
 from numpy.typing import NDArray
 
 from comp.base import registry
+from comp.base.between import Between
 from comp.metrics.logits import sigmoid
 from comp.stacking.prediction_set import PredictionSet
 
@@ -89,7 +89,7 @@ def newton(design: Floats, offset: Floats, labels: Floats, penalty: Floats) -> F
     return slopes
 
 
-Size = Annotated[float, Gt(0), Le(1e15)]
+Size = Annotated[float, Between(above=0, most=1e15)]
 
 
 def build(base: dict[str, Any] | None = None, strength: Size = 10.0, clip: Size = 8.0) -> Logistic:

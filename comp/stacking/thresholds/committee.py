@@ -1,12 +1,12 @@
 """The mean of the thresholds of several rules, in logits: their errors differ and partly cancel."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from annotated_types import MinLen
 from numpy.typing import NDArray
 
 from comp.base import registry
+from comp.base.errors import ConfigError
 from comp.stacking.prediction_set import PredictionSet
 
 
@@ -20,9 +20,11 @@ class Committee:
         return np.mean([rule.fit(predictions) for rule in self.rules], axis=0)
 
 
-Specs = Annotated[tuple[dict[str, Any], ...], MinLen(1)]
+Specs = tuple[dict[str, Any], ...]
 USUAL: Specs = ({"name": "smoothed"}, {"name": "plugin", "calibrator": "isotonic"}, {"name": "ratio"})
 
 
 def build(of: Specs = USUAL) -> Committee:
+    if not of:
+        raise ConfigError("thresholds.committee: the list `of` is empty", "name some rules, as in of: [{name: bagged}, {name: ratio}]")
     return Committee([registry.build("thresholds", spec) for spec in of])

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Lt
 from numpy.typing import NDArray
 
+from comp.base.between import Between
 from comp.metrics.f1_search import NEVER
 from comp.metrics.logits import logit
 from comp.stacking.prediction_set import PredictionSet
@@ -19,5 +19,5 @@ class Fixed:
         return np.where(predictions.known_labels.any(axis=0), self.threshold, NEVER)
 
 
-def build(at: Annotated[float, Gt(0), Lt(1)] = 0.5) -> Fixed:
+def build(at: Annotated[float, Between(above=0, below=1)] = 0.5) -> Fixed:
     return Fixed(at)

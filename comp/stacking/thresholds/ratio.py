@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Le
 from numpy.typing import NDArray
-from pydantic import FiniteFloat, NonNegativeInt
 
+from comp.base.between import Between
 from comp.base.errors import ConfigError
 from comp.metrics.f1_search import NEVER, midpoints
 from comp.stacking.prediction_set import PredictionSet
 
-Share = Annotated[float, Gt(0), Le(1)]
+Share = Annotated[float, Between(above=0, most=1)]
 
 
 class Ratio:
@@ -42,5 +41,5 @@ class Ratio:
         return thresholds
 
 
-def build(ratios: dict[NonNegativeInt, Share] | None = None, factor: Annotated[FiniteFloat, Gt(0)] = 1.0) -> Ratio:
+def build(ratios: dict[Annotated[int, Between(0)], Share] | None = None, factor: Annotated[float, Between(above=0)] = 1.0) -> Ratio:
     return Ratio(ratios or {}, factor)

@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge
 from numpy.typing import NDArray
-from pydantic import FiniteFloat
 
 from comp.base import registry
+from comp.base.between import Between
 from comp.metrics.f1_search import best_common_threshold
 from comp.stacking.prediction_set import PredictionSet
 
@@ -34,5 +33,5 @@ class Shrunk:
         return thresholds
 
 
-def build(own: dict[str, Any] | None = None, k: Annotated[FiniteFloat, Ge(0)] = 10.0) -> Shrunk:
+def build(own: dict[str, Any] | None = None, k: Annotated[float, Between(0)] = 10.0) -> Shrunk:
     return Shrunk(registry.build("thresholds", {"name": "bagged"} if own is None else own), k)

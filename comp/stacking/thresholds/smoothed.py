@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from comp.base.between import Between
 from comp.metrics.f1_search import NEVER
 from comp.stacking.prediction_set import PredictionSet
 
@@ -65,5 +65,5 @@ def _above(values: NDArray[np.float64], low: float, step: float, bins: int, devi
     return (blurred[::-1].cumsum()[::-1] - blurred / 2)[pad : pad + bins]
 
 
-def build(bandwidth: Annotated[float, Ge(0.01), Le(100)] = 0.5) -> Smoothed:
+def build(bandwidth: Annotated[float, Between(0.01, 100)] = 0.5) -> Smoothed:
     return Smoothed(bandwidth)

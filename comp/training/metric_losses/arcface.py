@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import Field
 from pytorch_metric_learning.losses import ArcFaceLoss
 from torch import nn
 
+from comp.base.between import Between
 
-def build(margin: Annotated[float, Field(ge=0)] = 28.6, scale: Annotated[float, Field(gt=0)] = 30.0) -> Callable[[int, int], nn.Module]:
+
+def build(margin: Annotated[float, Between(0)] = 28.6, scale: Annotated[float, Between(above=0)] = 30.0) -> Callable[[int, int], nn.Module]:
     """`margin` is in degrees (28.6 is the paper's 0.5 radians). `scale` multiplies the cosines (paper: 64, with many more identities)."""
     return lambda identities, size: ArcFaceLoss(identities, size, margin=margin, scale=scale)

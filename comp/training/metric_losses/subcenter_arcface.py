@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import Field
 from pytorch_metric_learning.losses import SubCenterArcFaceLoss
 from torch import nn
 
+from comp.base.between import Between
+
 
 def build(
-    margin: Annotated[float, Field(ge=0)] = 28.6, scale: Annotated[float, Field(gt=0)] = 30.0, centres: Annotated[int, Field(ge=1)] = 3
+    margin: Annotated[float, Between(0)] = 28.6, scale: Annotated[float, Between(above=0)] = 30.0, centres: Annotated[int, Between(1)] = 3
 ) -> Callable[[int, int], nn.Module]:
     """`margin` is in degrees; `scale` multiplies the cosines; `centres` is their number for each identity."""
     return lambda identities, size: SubCenterArcFaceLoss(

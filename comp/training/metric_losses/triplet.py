@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import Field
 from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import BatchEasyHardMiner
 from torch import Tensor, nn
 
+from comp.base.between import Between
 from comp.base.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ class MinedTriplets(nn.Module):
 
 
 def build(
-    margin: Annotated[float, Field(gt=0)] = 0.2,
+    margin: Annotated[float, Between(above=0)] = 0.2,
     positives: Literal["hard", "easy", "semihard", "all"] = "hard",
     negatives: Literal["hard", "semihard", "all"] = "semihard",
 ) -> Callable[[int, int], nn.Module]:

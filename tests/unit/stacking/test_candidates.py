@@ -3,9 +3,9 @@
 import numpy as np
 
 from comp.base.schema import parse
-from comp.stacking.candidates import Stack
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
+from comp.stacking.stack import Stack
 
 
 def drawn(count: int = 300) -> PredictionSet:
@@ -45,7 +45,7 @@ def test_an_empty_prediction_gets_the_class_highest_above_its_threshold() -> Non
     logits = np.array([[[-1.0, -2.0, -3.0], [1.0, -2.0, -9.0]]], np.float32)
     predictions = PredictionSet(logits, ("a",), np.zeros(2, np.int8), np.arange(2))
     candidates = recipe().candidates()
-    stack = Stack(candidates.blenders["mean"], {"a": 1.0}, np.array([1.0, -1.5, 0.0]))
+    stack = Stack(candidates.blenders["mean"], {"name": "mean"}, {"a": 1.0}, np.array([1.0, -1.5, 0.0]))
     decisions, empty = stack.decide(stack.blended(predictions))
     # -1 is the most probable class of the first row, but 2 below its threshold; -2 is 0.5 below its own
     assert decisions.tolist() == [[False, True, False], [True, False, False]]
@@ -54,7 +54,7 @@ def test_an_empty_prediction_gets_the_class_highest_above_its_threshold() -> Non
 
 def test_without_any_positive_an_empty_prediction_gets_the_class_of_the_highest_logit() -> None:
     logits = np.array([[[-5.0, -2.0, -3.0]]], np.float32)
-    stack = Stack(recipe().candidates().blenders["mean"], {"a": 1.0}, np.full(3, np.inf))
+    stack = Stack(recipe().candidates().blenders["mean"], {"name": "mean"}, {"a": 1.0}, np.full(3, np.inf))
     decisions, empty = stack.decide(PredictionSet(logits, ("a",), np.zeros(1, np.int8), np.arange(1)))
     assert decisions.tolist() == [[False, True, False]]
     assert empty.all()

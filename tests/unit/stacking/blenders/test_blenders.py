@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 from comp.base import registry
 from comp.base.errors import ConfigError
-from comp.stacking.candidates import Blender
 from comp.stacking.prediction_set import PredictionSet
+from comp.stacking.stack import Blender
 from tests.unit.stacking.blenders.drawn import best_macro_f1, drawn, prediction_set
 
 NAMES = registry.names("blenders")
