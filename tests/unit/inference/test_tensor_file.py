@@ -61,7 +61,13 @@ def test_every_flipped_byte_is_noticed(file):
 
 def test_files_that_are_none_are_named(file, tmp_path):
     whole = file.read_bytes()
-    for content, what in ((whole[:-1], "damaged"), (whole[:5], "damaged"), (b"", "damaged"), (b"PK" + whole, "damaged"), (whole + b"x", "damaged")):
+    for content, what in (
+        (whole[:-1], "damaged"),
+        (whole[:5], "damaged"),
+        (b"", "damaged"),
+        (b"PK" + whole, "damaged"),
+        (whole + b"x", "damaged"),
+    ):
         file.write_bytes(content)
         with pytest.raises(PredictionError, match=what):
             read_tensors(file, "train it again")
