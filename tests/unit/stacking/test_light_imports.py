@@ -86,8 +86,8 @@ def test_numbers_that_yaml_reads_as_text_are_numbers_there_too(tmp_path: Path) -
 
 def test_a_finished_stack_is_read_and_labels_the_same(tmp_path: Path) -> None:
     predictions = drawn()
-    specs = [{"name": "committee", "of": [{"name": name, **spec(name, predictions)} for name in ("greedy", "calibrated", "logistic")]}]
-    recipe = parse(Recipe, {"blenders": specs, "thresholds": [{"name": "committee"}]}, "stack.yaml")
+    blender = {"name": "committee", "of": [spec("calibrated", predictions), {"name": "logistic", "clip": "1e0"}]}
+    recipe = parse(Recipe, {"blenders": [blender], "thresholds": [{"name": "committee"}]}, "stack.yaml")
     stack = replace(recipe.candidates().fit(predictions)[0], models=predictions.models)
     fitted = FittedStack("tables", "mine", ("one", "two", "three", "four"), stack, (), {}, "", "")
     write_fitted(tmp_path / "fitted.json", fitted)
