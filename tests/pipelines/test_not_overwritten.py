@@ -119,7 +119,8 @@ def test_another_sample_submission_is_named(made):
 @pytest.fixture
 def interrupted(made):
     """Fold 0 is gone, and there is a checkpoint of its training for two epochs."""
-    for path in (made.root / "oof/tiny/tiny").glob("*-*.parquet"):
+    folder = made.root / "oof/tiny/tiny"
+    for path in (*folder.glob("*-*.parquet"), *folder.glob("weights-*")):
         path.unlink()
     with killed_at(2):
         fold(made, 0, *OTHER, "--checkpoint-minutes", "0")

@@ -55,7 +55,7 @@ def test_every_flipped_byte_is_noticed(file):
     whole = file.read_bytes()
     for place in range(0, len(whole), 7):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(PredictionError, match="weights-0.safetensors"):
+        with pytest.raises(PredictionError, match=r"weights-0\.safetensors"):
             read_tensors(file, "train it again")
 
 
@@ -74,7 +74,7 @@ def test_files_that_are_none_are_named(file, tmp_path):
     save_file(TENSORS, file)
     with pytest.raises(PredictionError, match="was not written by this toolkit: train it again"):
         read_tensors(file, "train it again")
-    with pytest.raises(PredictionError, match="there is no .*missing"):
+    with pytest.raises(PredictionError, match=r"there is no .*missing"):
         read_tensors(tmp_path / "missing", "train it again")
     with pytest.raises(PredictionError, match="it is a folder"):
         read_tensors(tmp_path, "train it again")

@@ -1,0 +1,208 @@
+"""New images as a user predicts them: models of every kind, stacks, folders and tables of ids, and errors."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from comp.metrics.logits import sigmoid
+from comp.predictions.prediction_file import mean_of_folds, read_predictions
+from tests.conftest import Project
+from tests.pipelines.test_cascade import CASCADE
+from tests.pipelines.test_neighbours import METRIC
+from tests.tiny_competition import make_tiny_competition
+
+KERAS = """
+trainer: keras
+backbone: AllCNN
+initial_weights: scratch
+size: 16
+channels: {name: rgb}
+train: {epochs: 1, batch_size: 8}
+"""
+YAMLS = {
+    "near": METRIC,
+    "cascade": CASCADE.replace("[near, nearer]", "[near]") + "tta: 2\n",
+    "voting": "trainer: neighbours\nembeddings: [near]\nvotes: {count: 4}\n",
+    "keras": KERAS,
+    "two": "like: tiny\nlabels: [round, striped]\nsize: 16\nchannels: [green, red]\n",
+}
+STACKED = ("tiny", "near", "cascade", "voting", "keras")
+PREDICT = ("--competition", "tiny")
+ALL = ("--stack", "all")
+
+
+@pytest.fixture(scope="module")
+def every_kind(tmp_path_factory):
+    """Models of every kind and a stack of them; the models of PyTorch apart from those of Keras, as a user's are."""
+    root = tmp_path_factory.mktemp("kinds")
+    make_tiny_competition(root)
+    for name, text in YAMLS.items():
+        (root / f"configs/models/{name}.yaml").write_text(text)
+    project = Project(root)
+    for names in (("tiny", "near", "cascade", "voting", "two"), ("keras",)):
+        ended = project.call("models", "--competition", "tiny", "--models", *names, "--workers", "1", "--set", "")
+        assert ended.returncode == 0, ended.stderr
+    (root / "configs/stacks/all.yaml").write_text("blenders: [{name: mean}]\nthresholds: [{name: smoothed}]\n")
+    ended = project.call("stack", "--competition", "tiny", "--stack", "all", "--models", *STACKED)
+    assert ended.returncode == 0, ended.stderr
+    return project
+
+
+def predict(project, out, *arguments):
+    """What `make predict` writes: labels and probabilities."""
+    ended = project.call("predict", *PREDICT, "--out", str(out), *arguments)
+    assert ended.returncode == 0, ended.stderr
+    return pd.read_csv(out, dtype=str, keep_default_na=False), pd.read_parquet(out.with_suffix(".parquet"))
+
+
+@pytest.mark.parametrize("model", [*STACKED, "two"])
+def test_each_kind_of_model_predicts_the_test_images_as_it_did_when_it_was_trained(every_kind, tmp_path, model):
+    labels, probabilities = predict(every_kind, tmp_path / "labels.csv", "--data", "data/tiny/test", "--models", model)
+    folds = [read_predictions(every_kind.root / f"oof/tiny/{model}/test-{fold}.parquet") for fold in range(3)]
+    expected = sigmoid(mean_of_folds(folds, folds[0].ids).logits.astype(np.float64))
+    assert list(probabilities["Id"]) == list(folds[0].ids)
+    assert list(probabilities)[1:] == list(folds[0].provenance.classes)
+    np.testing.assert_allclose(probabilities.iloc[:, 1:], expected, rtol=0, atol=1e-6)
+    columns = {name: str(number) for number, name in enumerate(("round", "bright", "striped"))}
+    for string, row in zip(labels["Predicted"], expected, strict=True):
+        above = [columns[name] for name, probability in zip(folds[0].provenance.classes, row, strict=True) if probability >= 0.5]
+        assert string.split() == (above or [columns[folds[0].provenance.classes[int(row.argmax())]]])
+
+
+def test_the_stack_labels_the_test_images_as_its_submission_does(every_kind, tmp_path):
+    labels, probabilities = predict(every_kind, tmp_path / "labels.csv", "--data", "data/tiny/test", *ALL)
+    (submission,) = (every_kind.root / "submissions/tiny").glob("all-*.csv")
+    assert (tmp_path / "labels.csv").read_bytes() == submission.read_bytes()
+    blend = read_predictions(every_kind.root / "oof/tiny/all/stack-test.parquet")
+    np.testing.assert_allclose(probabilities.iloc[:, 1:], sigmoid(blend.logits.astype(np.float64)), rtol=0, atol=1e-6)
+    assert list(labels["Id"]) == list(blend.ids)
+
+
+def test_other_folders_and_tables_of_ids(every_kind, tmp_path):
+    """The same images elsewhere, in the train folder, by a table, in another order and a few at a time get the same probabilities."""
+    _, whole = predict(every_kind, tmp_path / "whole.csv", *ALL)
+    elsewhere = tmp_path / "elsewhere/deeper"
+    shutil.copytree(every_kind.root / "data/tiny/test", elsewhere)
+    shutil.copy(every_kind.root / "data/tiny/train/image-07_red.png", elsewhere / "notes.png")
+    for channel in ("red", "green", "blue", "yellow"):
+        (elsewhere / f"image-41_{channel}.png").rename(elsewhere / f"a_red_{channel}.png")
+    _, found = predict(every_kind, tmp_path / "found.csv", "--data", str(elsewhere), "--batch", "2", *ALL)
+    assert list(found["Id"]) == ["a_red", *(f"image-{number}" for number in range(36, 41))]
+    np.testing.assert_allclose(found.iloc[:, 1:], whole.iloc[[5, 0, 1, 2, 3, 4], 1:], rtol=0, atol=1e-6)
+
+    (tmp_path / "ids.csv").write_text("Id,else\nimage-40,1\nimage-03,\n")
+    labels, some = predict(every_kind, tmp_path / "some.csv", "--data", str(tmp_path / "ids.csv"), "--models", "tiny")
+    assert list(labels["Id"]) == ["image-40", "image-03"]
+    _, alone = predict(every_kind, tmp_path / "alone.csv", "--models", "tiny")
+    np.testing.assert_allclose(some.iloc[0, 1:].astype(float), alone.iloc[4, 1:].astype(float), rtol=0, atol=1e-6)
+
+
+def test_several_models_get_the_mean_of_their_probabilities(every_kind, tmp_path):
+    _, both = predict(every_kind, tmp_path / "both.csv", "--models", "tiny", "two")
+    _, tiny = predict(every_kind, tmp_path / "tiny.csv", "--models", "tiny")
+    _, two = predict(every_kind, tmp_path / "two.csv", "--models", "two")
+    assert list(both) == ["Id", "round", "striped"]
+    np.testing.assert_allclose(both.iloc[:, 1:], (tiny[["round", "striped"]] + two.iloc[:, 1:]) / 2, rtol=0, atol=1e-6)
+
+
+def test_without_out_the_files_have_a_place_and_are_replaced(made):
+    for _ in range(2):
+        ended = made.call("predict", *PREDICT, "--data", "data/tiny/train", "--models", "tiny")
+        assert ended.returncode == 0, ended.stderr
+    folder = made.root / "submissions/tiny/predict"
+    assert sorted(path.name for path in folder.iterdir()) == ["tiny-train.csv", "tiny-train.parquet"]
+    assert len((folder / "tiny-train.csv").read_text().splitlines()) == 37
+    assert "note: no thresholds were tuned for these models, so 0.5 decides" in ended.stdout
+
+
+@pytest.fixture
+def copied(every_kind, tmp_path):
+    shutil.copytree(every_kind.root, tmp_path / "project")
+    return Project(tmp_path / "project")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--data", "nowhere"), "there is no folder nowhere: correct DATA: a folder of images, or a CSV of ids"),
+        (("--data", "configs"), "configs holds no image of tiny (0 image files in all): name its files as {id}_{channel}.png"),
+        (("--data", "missing.csv"), "there is no missing.csv: correct DATA"),
+        (("--stack", "full"), "there is no oof/tiny/full/fitted.json: make stack COMP=tiny STACK=full"),
+        (("--stack", "full", "--models", "tiny"), "MODELS and STACK are both given"),
+        (("--models", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny MODEL=small"),
+        (("--models", "tinny"), "there is no model tinny in oof/tiny, nor in configs/models: did you mean tiny?"),
+        (("--models", "all"), "all is a stack: name it as STACK=all"),
+        (("--out", "data/tiny/train.csv"), "data/tiny/train.csv exists: remove it, or choose another OUT"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_predicted_is_one_line(every_kind, arguments, line):
+    before = sorted(every_kind.root.rglob("*"))
+    assert every_kind.refused(every_kind.call("predict", *PREDICT, *arguments)).startswith(f"error: {line}")
+    assert sorted(every_kind.root.rglob("*")) == before
+
+
+def test_missing_and_damaged_images_are_all_listed_and_nothing_is_written(every_kind, tmp_path):
+    folder = tmp_path / "new"
+    shutil.copytree(every_kind.root / "data/tiny/test", folder)
+    (folder / "image-36_red.png").unlink()
+    command = ("predict", *PREDICT, "--data", str(folder), "--models", "tiny", "--out", str(tmp_path / "out/labels.csv"))
+    line = every_kind.refused(every_kind.call(*command))
+    assert f"1 of 6 images cannot be used: {folder}/image-36_red.png is missing (all in {tmp_path}/out/labels-unreadable.csv)" in line
+    shutil.copy(folder / "image-37_red.png", folder / "image-36_red.png")
+    for number in (38, 40):
+        path = folder / f"image-{number}_blue.png"
+        path.write_bytes(path.read_bytes()[:-20])
+    assert "2 of 6 images cannot be used" in every_kind.refused(every_kind.call(*command))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["labels-unreadable.csv"]
+    assert len((tmp_path / "out/labels-unreadable.csv").read_text().splitlines()) == 3
+
+
+def test_models_that_changed_since_are_refused(copied):
+    folder, predicting = copied.root / "oof/tiny", ("predict", *PREDICT, "--out", "labels.csv")
+
+    def refused(*arguments):
+        line = copied.refused(copied.call(*predicting, *arguments))
+        assert not (copied.root / "labels.csv").exists()
+        return line
+
+    whole = (folder / "tiny/weights-1.safetensors").read_bytes()
+    (folder / "tiny/weights-1.safetensors").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "oof/tiny/tiny/weights-1.safetensors is damaged" in refused("--models", "tiny")
+    (folder / "tiny/weights-1.safetensors").unlink()
+    assert "there is no oof/tiny/tiny/weights-1.safetensors, which predicts new images (KEEP=0" in refused("--models", "tiny")
+    (folder / "tiny/weights-1.safetensors").write_bytes((folder / "two/weights-1.safetensors").read_bytes())
+    assert "oof/tiny/tiny/weights-1.safetensors was trained with other settings" in refused("--models", "tiny")
+    (folder / "tiny/weights-1.safetensors").write_bytes(whole)
+
+    voters = (folder / "near/voters-0.safetensors").read_bytes()
+    (folder / "near/voters-0.safetensors").write_bytes((folder / "voting/voters-0.safetensors").read_bytes())
+    assert "oof/tiny/near/voters-0.safetensors was made with other settings than oof/tiny/near/exper" in refused("--models", "near")
+    (folder / "near/voters-0.safetensors").write_bytes(voters)
+
+    ended = copied.call("models", *PREDICT, "--models", "tiny", "--workers", "1", "--set", "tta=2")
+    assert ended.returncode == 0, ended.stderr
+    assert "the stack all was fitted on another oof/tiny/tiny/fold-0.parquet than the present one: make it again" in refused(*ALL)
+    (folder / "tiny/experiment.yaml").write_text("trainer: torch\n")
+    assert "the folds of tiny were made with different settings: make them alike: make model COMP=tiny MODEL=tiny" in refused(
+        "--models", "tiny"
+    )
+
+
+def test_images_with_other_channels_are_refused(copied):
+    path = copied.root / "configs/competitions/tiny.yaml"
+    path.write_text(path.read_text() + "images: {channels: [green, red, blue, yellow]}\n")
+    line = copied.refused(copied.call("predict", *PREDICT, "--models", "tiny", "--out", "labels.csv"))
+    assert "was trained on the channels red, green, blue, yellow; the images have green, red, blue, yellow" in line
+
+
+def test_sixteen_bit_images_are_scaled_as_in_training(every_kind, tmp_path):
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    for path in (every_kind.root / "data/tiny/test").iterdir():
+        cv2.imwrite(str(folder / path.name), cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16) * 257)
+    _, deep = predict(every_kind, tmp_path / "deep.csv", "--data", str(folder), "--models", "tiny")
+    _, usual = predict(every_kind, tmp_path / "usual.csv", "--models", "tiny")
+    pd.testing.assert_frame_equal(deep, usual)
