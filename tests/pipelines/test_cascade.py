@@ -92,8 +92,9 @@ def test_a_model_is_trained_again_if_those_it_depends_on_were(dependent):
     ended = models(dependent, "again", retrain=True)
     assert "again fold 0 was made with embeddings of other networks; training again, as RETRAIN=1 asks" in ended.stdout
     assert (dependent.root / "oof/tiny/again/fold-0.parquet").read_bytes() != before
+    assert models(dependent, "near", settings="train.epochs=4", retrain=True).returncode == 0
     line = dependent.refused(models(dependent, "again", settings="votes.count=2"))
-    assert "again fold 0 was made with votes.count=4, now 2: keep both with AS=again-count2, replace what is there with RETRAIN=1" in line
+    assert "again fold 0 was made with votes.count=4, now 2, embeddings of other networks: keep both with AS=again-count2, repl" in line
 
 
 def test_no_stack_takes_a_model_with_embeddings_of_an_older_network(dependent):

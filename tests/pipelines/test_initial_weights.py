@@ -152,6 +152,7 @@ def test_downloaded_weights_and_those_of_a_file_train_the_same_network(project: 
     path = project.root / "oof/tiny/tiny/fold-0.parquet"
     downloaded = read_predictions(path)
     path.unlink()
+    path.with_name("weights-0.safetensors").unlink()
     from_file = project.call(*ONE_FOLD, f"initial_weights={file}")
     assert from_file.returncode == 0, from_file.stderr
     said = f"initial_weights: {file}: the prefix 'module.backbone.' is taken off the names of 92 tensors"

@@ -124,6 +124,10 @@ def test_a_fold_trained_with_keras_weights_is_complete_when_they_are_gone_and_th
     assert "keras-tiny fold 0: complete, nothing to do" in project.call(*one_fold("--set", settings)).stdout
     assert path.read_bytes() == before
     path.unlink()
+    assert "keras-tiny fold 0: trained already" in project.call(*one_fold("--set", settings)).stdout
+    assert path.read_bytes() == before
+    path.unlink()
+    path.with_name("weights-0.safetensors").unlink()
     assert "are not in Keras's cache" in project.refused(project.call(*one_fold("--set", settings)))
 
 

@@ -127,15 +127,15 @@ def copied(every_kind, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--data", "nowhere"), "there is no folder nowhere: correct DATA: a folder of images, or a CSV of ids"),
-        (("--data", "configs"), "configs holds no image of tiny (0 image files in all): name its files as {id}_{channel}.png"),
-        (("--data", "missing.csv"), "there is no missing.csv: correct DATA"),
+        (("--data", "nowhere", *ALL), "there is no folder nowhere: correct DATA: a folder of images, or a CSV of ids"),
+        (("--data", "configs", *ALL), "configs holds no image of tiny (0 image files in all): name its files as {id}_{channel}.png"),
+        (("--data", "missing.csv", *ALL), "there is no missing.csv: correct DATA"),
         (("--stack", "full"), "there is no oof/tiny/full/fitted.json: make stack COMP=tiny STACK=full"),
         (("--stack", "full", "--models", "tiny"), "MODELS and STACK are both given"),
         (("--models", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny MODEL=small"),
         (("--models", "tinny"), "there is no model tinny in oof/tiny, nor in configs/models: did you mean tiny?"),
         (("--models", "all"), "all is a stack: name it as STACK=all"),
-        (("--out", "data/tiny/train.csv"), "data/tiny/train.csv exists: remove it, or choose another OUT"),
+        (("--out", "data/tiny/train.csv", *ALL), "data/tiny/train.csv exists: remove it, or choose another OUT"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_predicted_is_one_line(every_kind, arguments, line):
