@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from comp.neighbours.nearest import Nearest
 from comp.neighbours.votes import vote
 from comp.predictions.embeddings import read_embeddings
 from comp.predictions.prediction_file import read_predictions
+from tests.conftest import Project
 from tests.pipelines.test_neighbours import METRIC
+from tests.tiny_competition import make_tiny_competition
 
 CASCADE = """
 trainer: cascade
@@ -27,8 +30,7 @@ train: {epochs: 1, batch_size: 8, lr: 3.0e-3}
 FILES = ("fold-{}.parquet", "test-{}.parquet")
 
 
-@pytest.fixture
-def dependent(project):
+def write_models(project):
     configs = {
         "near": METRIC,
         "nearer": METRIC.replace("epochs: 2", "epochs: 1"),
@@ -41,14 +43,41 @@ def dependent(project):
     return project
 
 
+@pytest.fixture
+def dependent(project):
+    return write_models(project)
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    """All five models, named in another order than they can be trained in."""
+    project = Project(tmp_path_factory.mktemp("dependent"))
+    make_tiny_competition(project.root)
+    ended = models(write_models(project), "both", "cascade", "again", "near", "nearer")
+    assert ended.returncode == 0, ended.stderr
+    return project.root
+
+
+@pytest.fixture
+def finished(trained_once, tmp_path):
+    """Copies that project with the named models' predictions alone."""
+
+    def copy(*names):
+        others = {"both", "cascade", "again", "near", "nearer"} - set(names)
+        root = tmp_path / "finished"
+        shutil.copytree(trained_once, root, ignore=lambda folder, _: others if folder.endswith(("/oof/tiny", "/runs/tiny")) else ())
+        return Project(root)
+
+    return copy
+
+
 def models(project, *names, settings="", retrain=False):
     more = [*(["--set", settings] if settings else []), *(["--retrain"] if retrain else [])]
     return project.call("models", "--competition", "tiny", "--models", *names, "--workers", "1", *more)
 
 
-def test_they_are_trained_after_those_they_depend_on_and_stack_like_others(dependent):
-    ended = models(dependent, "both", "cascade", "again", "near", "nearer")
-    assert ended.returncode == 0, ended.stderr
+def test_they_are_trained_after_those_they_depend_on_and_stack_like_others(finished):
+    dependent = finished("both", "cascade", "again", "near", "nearer")
     folder = dependent.root / "oof/tiny"
     for fold in range(3):
         for file in FILES:
@@ -63,8 +92,8 @@ def test_they_are_trained_after_those_they_depend_on_and_stack_like_others(depen
     assert "stacking 5 models on 36 rows in 3 folds: again, both, cascade, near, nearer" in stacked.stdout
 
 
-def test_the_neighbours_of_several_models_are_those_of_their_mean_similarity(dependent):
-    assert models(dependent, "near", "nearer", "both").returncode == 0
+def test_the_neighbours_of_several_models_are_those_of_their_mean_similarity(finished):
+    dependent = finished("near", "nearer", "both")
     folder = dependent.root / "oof/tiny"
     labels = dict(line.split(",") for line in (dependent.root / "data/tiny/train.csv").read_text().split("\n")[1:] if line)
     for fold in range(3):
@@ -81,8 +110,8 @@ def test_the_neighbours_of_several_models_are_those_of_their_mean_similarity(dep
             np.testing.assert_allclose(found.logits, expected, atol=1e-4)
 
 
-def test_a_model_is_trained_again_if_those_it_depends_on_were(dependent):
-    assert models(dependent, "near", "again").returncode == 0
+def test_a_model_is_trained_again_if_those_it_depends_on_were(finished):
+    dependent = finished("near", "again")
     before = (dependent.root / "oof/tiny/again/fold-0.parquet").read_bytes()
     assert models(dependent, "near", settings="train.epochs=3", retrain=True).returncode == 0
     assert "again fold 0 was made with embeddings of other networks: keep both with AS=again-2, " in dependent.refused(
@@ -94,11 +123,11 @@ def test_a_model_is_trained_again_if_those_it_depends_on_were(dependent):
     assert (dependent.root / "oof/tiny/again/fold-0.parquet").read_bytes() != before
     assert models(dependent, "near", settings="train.epochs=4", retrain=True).returncode == 0
     line = dependent.refused(models(dependent, "again", settings="votes.count=2"))
-    assert "again fold 0 was made with votes.count=4, now 2, embeddings of other networks: keep both with AS=again-count2, repl" in line
+    assert "again fold 0 was made with embeddings of other networks, votes.count=4, now 2: keep both with AS=again-count2, repl" in line
 
 
-def test_no_stack_takes_a_model_with_embeddings_of_an_older_network(dependent):
-    assert models(dependent, "near", "again").returncode == 0
+def test_no_stack_takes_a_model_with_embeddings_of_an_older_network(finished):
+    dependent = finished("near", "again")
     assert models(dependent, "near", settings="train.epochs=3", retrain=True).returncode == 0
     refused = dependent.refused(dependent.call("stack", "--competition", "tiny", "--stack", "quick"))
     what = "oof/tiny/again/fold-0.parquet depends on near, which was trained again with other settings or images: "
@@ -120,9 +149,10 @@ def test_a_model_is_left_out_together_with_what_was_made_from_it(dependent):
     assert "without near and the models made from it no model is left to stack" in dependent.refused(ended)
 
 
-def test_several_embedding_models_are_listed_with_their_mean(dependent):
+def test_several_embedding_models_are_listed_with_their_mean(finished):
+    dependent = finished("near", "nearer", "both")
     (dependent.root / "configs/models/subset.yaml").write_text(METRIC + "labels: [round, striped]\n")
-    assert models(dependent, "near", "nearer", "both", "subset").returncode == 0
+    assert models(dependent, "subset").returncode == 0
     report = ("neighbours", "--competition", "tiny", "--models", "near", "nearer", "nearer")
     ended = dependent.call(*report, "both")
     assert ended.returncode == 0, ended.stderr
@@ -197,8 +227,8 @@ def test_the_hold_out_is_predicted_too(dependent):
         np.testing.assert_array_equal(near.logits, again.logits)
 
 
-def test_embeddings_of_another_fold_are_an_error(dependent):
-    assert models(dependent, "near").returncode == 0
+def test_embeddings_of_another_fold_are_an_error(finished):
+    dependent = finished("near")
     folder = dependent.root / "oof/tiny/near"
     (folder / "embeddings-0.parquet").write_bytes((folder / "embeddings-1.parquet").read_bytes())
     ended = dependent.call("fold", "--competition", "tiny", "--model", "again", "--fold", "0")
@@ -237,8 +267,8 @@ def test_mistakes_are_one_line(dependent, module, arguments, message):
     assert message in dependent.refused(dependent.call(module, "--competition", "tiny", *arguments))
 
 
-def test_missing_embeddings_of_one_fold_are_an_error_before_any_fold_is_trained(dependent):
-    assert models(dependent, "near").returncode == 0
+def test_missing_embeddings_of_one_fold_are_an_error_before_any_fold_is_trained(finished):
+    dependent = finished("near")
     (dependent.root / "oof/tiny/near/embeddings-2.parquet").unlink()
     message = "again fold 2 depends on near, and there is no oof/tiny/near/embeddings-2.parquet"
     assert message in dependent.refused(models(dependent, "again"))

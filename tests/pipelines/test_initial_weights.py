@@ -4,18 +4,20 @@ import hashlib
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save, save_file
 
 from comp.predictions.prediction_file import read_predictions
 from tests.conftest import Project
 
+Typed = Callable[..., subprocess.CompletedProcess[str]]
 REPOSITORY = "timm/test_resnet.r160_in1k"
 ONE_FOLD = ("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0", "--set")
 ASK = '; or train from random weights with SET="initial_weights=scratch"'
@@ -77,6 +79,23 @@ def fold(project: Project, hub: str, offline: bool = False, fold: int = 0) -> su
     )  # fmt: skip
 
 
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """The same in this process, whose settings of the hub are replaced: a new process needs seconds to load PyTorch."""
+
+    def fold(hub: str, offline: bool = False, fold: int = 0) -> subprocess.CompletedProcess[str]:
+        settings = {
+            "ENDPOINT": hub, "HUGGINGFACE_CO_URL_TEMPLATE": hub + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(project.root / "hub/hub"), "HF_HUB_OFFLINE": offline, "HF_HUB_DISABLE_XET": True,
+        }  # fmt: skip
+        with monkeypatch.context() as patched:
+            for name, value in settings.items():
+                patched.setattr(constants, name, value)
+            return project.call(*ONE_FOLD[:-2], str(fold), "--set", "initial_weights=timm")
+
+    return fold
+
+
 def nobody() -> str:
     """The address of a port on which nobody listens."""
     with socket.socket() as unused:
@@ -90,18 +109,18 @@ def check_nothing_done(project: Project) -> None:
 
 
 @pytest.mark.parametrize("offline", [True, False])
-def test_a_hub_out_of_reach_is_an_error_before_any_work(project: Project, offline: bool) -> None:
+def test_a_hub_out_of_reach_is_an_error_before_any_work(project: Project, here: Typed, offline: bool) -> None:
     address = nobody()
-    line = project.refused(fold(project, address, offline=offline))
+    line = project.refused(fold(project, address, offline=True) if offline else here(address))
     reason = "HF_HUB_OFFLINE is set" if offline else f"{address} cannot be reached (Connection refused)"
     fetch = f'fetch {address}/{REPOSITORY}/resolve/main/model.safetensors on a machine with a connection, then SET="initial_weights=FILE"'
     assert line == f"error: test_resnet: its ImageNet weights are not in timm's cache, and {reason}: {fetch}{ASK}"
     check_nothing_done(project)
 
 
-def test_weights_that_the_hub_does_not_have_are_an_error_before_any_work(project: Project) -> None:
+def test_weights_that_the_hub_does_not_have_are_an_error_before_any_work(project: Project, here: Typed) -> None:
     hub = Hub(None)
-    line = project.refused(fold(project, hub.address))
+    line = project.refused(here(hub.address))
     hub.close()
     assert "test_resnet: its ImageNet weights are not in timm's cache, and they could not be downloaded (404 " in line
     assert line.endswith(ASK)
@@ -123,7 +142,9 @@ def test_an_unknown_tag_is_answered_with_the_tags_there_are(project: Project) ->
     check_nothing_done(project)
 
 
-def test_a_fold_trained_with_downloaded_weights_is_complete_without_the_hub_and_the_next_one_needs_it(project: Project, hub: Hub) -> None:
+def test_a_fold_trained_with_downloaded_weights_is_complete_without_the_hub_and_the_next_one_needs_it(
+    project: Project, hub: Hub, here: Typed
+) -> None:
     first = fold(project, hub.address)
     assert first.returncode == 0, first.stderr
     assert f"GET /{REPOSITORY}/resolve/main/model.safetensors" in hub.asked
@@ -132,23 +153,23 @@ def test_a_fold_trained_with_downloaded_weights_is_complete_without_the_hub_and_
     files = {file: file.read_bytes() for file in path.parent.iterdir()}
 
     asked = len(hub.asked)
-    cached = fold(project, nobody(), fold=1)
+    cached = here(nobody(), fold=1)
     assert cached.returncode == 0, cached.stderr  # from the cache
     assert len(hub.asked) == asked
 
     (project.root / "hub").rename(project.root / "elsewhere")
-    again = fold(project, nobody(), offline=True)
+    again = here(nobody(), offline=True)
     assert again.returncode == 0, again.stderr
     assert "tiny fold 0: complete, nothing to do" in again.stdout
     assert {file: file.read_bytes() for file in path.parent.iterdir() if file in files} == files
-    assert "are not in timm's cache, and HF_HUB_OFFLINE is set" in project.refused(fold(project, nobody(), offline=True, fold=2))
+    assert "are not in timm's cache, and HF_HUB_OFFLINE is set" in project.refused(here(nobody(), offline=True, fold=2))
     assert not path.with_name("fold-2.parquet").exists()
 
 
-def test_downloaded_weights_and_those_of_a_file_train_the_same_network(project: Project, hub: Hub) -> None:
+def test_downloaded_weights_and_those_of_a_file_train_the_same_network(project: Project, hub: Hub, here: Typed) -> None:
     file = project.root / "w.safetensors"
     save_file({f"module.backbone.{name}": tensor for name, tensor in weights().items()}, file)
-    assert fold(project, hub.address).returncode == 0
+    assert here(hub.address).returncode == 0
     path = project.root / "oof/tiny/tiny/fold-0.parquet"
     downloaded = read_predictions(path)
     path.unlink()

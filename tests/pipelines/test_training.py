@@ -20,7 +20,7 @@ def fold(project, number=0, model="tiny", *more):
 
 
 def test_one_fold_makes_what_is_missing_and_writes_its_files(project):
-    ended = project.type("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0")
+    ended = fold(project)
     assert ended.returncode == 0, ended.stderr
     assert "making oof/tiny/folds.csv: 3 folds of 36 images" in ended.stdout
     assert "making data/tiny.cache/train-32" in ended.stdout
@@ -40,7 +40,7 @@ def test_one_fold_makes_what_is_missing_and_writes_its_files(project):
 
 
 def test_all_folds_side_by_side_cover_every_image_once_and_equal_those_trained_alone(project):
-    ended = project.type("models", "--competition", "tiny", "--models", "tiny", "--workers", "2")
+    ended = project.call("models", "--competition", "tiny", "--models", "tiny", "--workers", "2")
     assert ended.returncode == 0, ended.stderr
     folder = project.root / "oof/tiny/tiny"
     files = sorted(folder.glob("fold-*.parquet"))
@@ -189,6 +189,7 @@ def test_the_second_process_waits_for_the_first_and_finds_the_fold_complete(proj
 def test_the_second_process_trains_when_the_first_is_killed(project):
     assert project.call("folds", "--competition", "tiny").returncode == 0
     holder = started(project, "--set", "train.epochs=20000")
+    holder.send_signal(signal.SIGSTOP)  # it keeps the lock, and leaves the processor to the second one
     waiting = subprocess.Popen(
         project.command("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0"),
         cwd=project.root, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from comp.competition.experiments.keras_experiment import KerasExperiment, Keras
 from comp.images.input_channels import InputChannels
 from comp.images.keras_batches import KerasBatches
 from comp.inference.keras_network import Predictor
+from comp.models import keras_networks
 from comp.training import keras_trainer
 from comp.training.curve import read_curve
 from comp.training.keras_checkpoint import KerasState
@@ -21,6 +23,7 @@ LABELS = GENERATOR.random((84, 3)) < 0.3
 IMAGES = (GENERATOR.integers(0, 60, (84, 16, 16, 4)) + 150 * LABELS[:, None, None, [0, 1, 2, 0]]).astype(np.uint8)
 DATA = FoldData(IMAGES, LABELS, np.arange(64), InputChannels((0, 1, 2)))
 NEW = np.arange(64, 84)
+CONVOLUTION = keras_networks._convolution
 
 
 def experiment(**training):
@@ -29,13 +32,16 @@ def experiment(**training):
 
 
 def run(checkpoint, trained=None, data=DATA, minutes=60.0, made_from="this", restart=False):
+    """Train All-CNN with an eighth of its maps: a step takes a tenth of the time."""
     started = Run(0, "cpu", checkpoint, {"run": made_from}, "scratch", minutes, restart=restart)
     settings = trained or experiment()
-    return Ready(keras_trainer.train(settings, data, started), settings, data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras_networks, "_convolution", lambda filters, *more: CONVOLUTION(filters // 8, *more))
+        return Ready(keras_trainer.train(settings, data, started), settings, data)
 
 
 def test_it_learns(tmp_path):
-    trained = run(tmp_path / "checkpoint", experiment(epochs=15))
+    trained = keras_trainer.train(experiment(epochs=15), DATA, Run(0, "cpu", tmp_path / "checkpoint", {"run": "this"}, "scratch"))
     assert trained.losses[-1] < 0.5 * trained.losses[0]
     assert ((trained.predict(IMAGES, NEW) > 0) == LABELS[NEW]).mean() > 0.9
     assert len(trained.losses) == 15
@@ -50,6 +56,19 @@ class Killed(BaseException):
 def whole(tmp_path_factory):
     """A run that was never interrupted."""
     return run(tmp_path_factory.mktemp("whole") / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def eight_epochs(tmp_path_factory):
+    """A run without validation."""
+    return run(tmp_path_factory.mktemp("eight") / "checkpoint", experiment(epochs=8))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """A run of one epoch that was made from something else, and its checkpoint."""
+    checkpoint = tmp_path_factory.mktemp("other") / "checkpoint"
+    return run(checkpoint, experiment(epochs=1), made_from="other"), checkpoint
 
 
 @pytest.mark.parametrize("step", [3, 8, 13])
@@ -72,16 +91,15 @@ def test_a_run_interrupted_at_any_step_ends_as_one_never_interrupted(tmp_path, m
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_validation_changes_no_prediction_and_its_curve_goes_on_after_a_kill(tmp_path, monkeypatch, killed):
-    """Dropout and batch normalisation are left as they are; `whole` was not validated."""
+def test_validation_changes_no_prediction_and_its_curve_goes_on_after_a_kill(tmp_path, monkeypatch, eight_epochs, killed):
+    """Dropout and batch normalisation are left as they are."""
     watched, eight = replace(DATA, held_out=NEW), experiment(epochs=8)
-    without = run(tmp_path / "without/checkpoint", eight)
     if killed:
         save = KerasState.save
 
         def save_and_die(self):
-            save(self)
             if self.step == 45:
+                save(self)
                 raise Killed
 
         with monkeypatch.context() as patched:
@@ -89,7 +107,7 @@ def test_validation_changes_no_prediction_and_its_curve_goes_on_after_a_kill(tmp
             with pytest.raises(Killed):
                 run(tmp_path / "with/checkpoint", eight, watched, 0)
     trained = run(tmp_path / "with/checkpoint", eight, watched)
-    np.testing.assert_array_equal(trained.predict(IMAGES, NEW), without.predict(IMAGES, NEW))
+    np.testing.assert_array_equal(trained.predict(IMAGES, NEW), eight_epochs.predict(IMAGES, NEW))
     curve = read_curve(tmp_path / "with/curve.csv")
     assert [row["step"] for row in curve] == sorted({8 * epoch for epoch in range(1, 9)} | {32, 64})  # two validations of 20 rows
     assert [row["step"] for row in curve if "macro_f1" in row] == [32, 64]
@@ -122,24 +140,25 @@ def test_weights_that_are_not_finite_reach_no_checkpoint(tmp_path, monkeypatch):
     assert not (tmp_path / "checkpoint").exists()
 
 
-def test_the_checkpoint_of_another_run_is_kept_unless_it_is_given_up(tmp_path):
-    run(tmp_path / "checkpoint", experiment(epochs=1), made_from="other")
+def test_the_checkpoint_of_another_run_is_kept_unless_it_is_given_up(tmp_path, other):
+    fresh, checkpoint = other
+    shutil.copy(checkpoint, tmp_path / "checkpoint")
     with pytest.raises(PredictionError, match="with run other, now this"):
         run(tmp_path / "checkpoint", experiment(epochs=1))
-    again, fresh = run(tmp_path / "checkpoint", experiment(epochs=1), restart=True), run(tmp_path / "fresh", experiment(epochs=1))
+    again = run(tmp_path / "checkpoint", experiment(epochs=1), restart=True)
     np.testing.assert_array_equal(again.predict(IMAGES, NEW), fresh.predict(IMAGES, NEW))
 
 
-def test_prediction_is_the_mean_over_the_turned_views_of_logits(tmp_path):
-    model = run(tmp_path / "checkpoint", experiment(epochs=1)).fold.network.network
+def test_prediction_is_the_mean_over_the_turned_views_of_logits(other):
+    model = other[0].fold.network.network
     turned = [np.rot90(IMAGES[NEW], k, axes=(1, 2))[:, :, ::flip, :3] for k in range(4) for flip in (1, -1)]
     expected = np.mean([model.predict(np.ascontiguousarray(images), verbose=0) for images in turned], axis=0)
     eight = prediction_settings(experiment().model_copy(update={"tta": 8}))
     np.testing.assert_allclose(Predictor(model, eight, DATA.channels)(IMAGES, NEW), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_bfloat16_gives_other_numbers_and_predicts_float32(tmp_path):
-    half, full = (run(tmp_path / name, experiment(epochs=1, precision=name)) for name in ("bf16", "fp32"))
+def test_bfloat16_gives_other_numbers_and_predicts_float32(tmp_path, other):
+    half, full = run(tmp_path / "checkpoint", experiment(epochs=1, precision="bf16")), other[0]
     found = half.predict(IMAGES, NEW)
     assert found.dtype == np.float32
     assert not np.array_equal(found, full.predict(IMAGES, NEW))
@@ -155,7 +174,7 @@ def test_the_dataset_gives_the_same_batches_as_the_other_trainers():
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.usefixtures("whole")
 def test_threads_cannot_change_once_tensorflow_has_started(tmp_path):
-    run(tmp_path / "checkpoint", experiment(epochs=1))
     with pytest.raises(CompError, match="TensorFlow has started here with other threads than 7"):
         run(tmp_path / "other", experiment(epochs=1, threads=7))
