@@ -41,7 +41,8 @@ def run(checkpoint, trained=None, data=DATA, minutes=60.0, made_from="this", res
 
 
 def test_it_learns(tmp_path):
-    trained = keras_trainer.train(experiment(epochs=15), DATA, Run(0, "cpu", tmp_path / "checkpoint", {"run": "this"}, "scratch"))
+    settings, started = experiment(epochs=15), Run(0, "cpu", tmp_path / "checkpoint", {"run": "this"}, "scratch")
+    trained = Ready(keras_trainer.train(settings, DATA, started), settings, DATA)
     assert trained.losses[-1] < 0.5 * trained.losses[0]
     assert ((trained.predict(IMAGES, NEW) > 0) == LABELS[NEW]).mean() > 0.9
     assert len(trained.losses) == 15
