@@ -1,4 +1,4 @@
-"""Measure this toolkit against its limits and its peers, on this machine's CPU: training, validation, cache, folds, memory, stacking.
+"""Measure this toolkit against its limits and its peers, on this machine's CPU: training, prediction, cache, folds, memory, stacking.
 
     python -m tests.benchmarks --only folds thresholds
 
@@ -17,7 +17,19 @@ from pathlib import Path
 from comp.base.progress import say
 from pipelines.command import run
 
-MEASUREMENTS = ("folds", "thresholds", "neighbours", "greedy", "stack_cost", "cache", "memory", "training", "validation", "keras")
+MEASUREMENTS = (
+    "folds",
+    "thresholds",
+    "neighbours",
+    "greedy",
+    "stack_cost",
+    "cache",
+    "memory",
+    "training",
+    "validation",
+    "predicting",
+    "keras",
+)
 
 
 def main() -> None:

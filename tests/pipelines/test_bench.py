@@ -20,7 +20,7 @@ from comp.metrics.f1_search import best_thresholds
 from comp.metrics.macro_f1 import macro_f1
 from comp.training.torch_trainer import train
 from comp.training.trainer import FoldData, Run
-from tests.benchmarks import folds, keras, thresholds, validation
+from tests.benchmarks import folds, keras, predicting, thresholds, validation
 from tests.benchmarks.bare import BareLoop, batches_in_memory
 from tests.benchmarks.decoding import DecodedImages, loader
 from tests.benchmarks.inputs import filled, label_table, repeated, synthetic_images
@@ -217,6 +217,16 @@ def test_the_share_of_validation_is_measured_on_a_tenth_of_the_images(tmp_path):
     assert "32 trained on" in result.note
     assert result.reached
     assert 0 < float(result.measured) < 1
+
+
+def test_all_sides_of_the_measurement_of_prediction_take_their_turns(tmp_path):
+    plan = predicting.Plan(tmp_path, "test_resnet", size=32, pixels=64, rows=48, rounds=2)
+    filled(tmp_path / "predicting-32", repeated(synthetic_images(tmp_path, 64), plan.rows), 32)
+    met = []
+    seconds = predicting.one_process(plan, 1, lambda: met.append(1))
+    sides = {"bare", "control", "predictor", "files", "plain loop over files"}
+    assert {side: len(values) for side, values in seconds.items()} == dict.fromkeys(sides, 2)
+    assert len(met) == 3 * 5
 
 
 def test_all_sides_of_the_keras_measurement_take_their_turns(tmp_path):
