@@ -23,7 +23,7 @@ given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice predict rare runs neighbours compare ablate article bench bench-stack studies faults check test
+.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -33,8 +33,8 @@ help: ## this list
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare, ablate)
-#: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict) or let vote; "a+b a b": stacks to compare
-#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate); a finished stack (make predict)
+#: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict, package) or let vote; "a+b a b": stacks to compare
+#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate); a finished stack (make predict, package)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
 #: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model)
 #: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models)
@@ -45,7 +45,7 @@ help: ## this list
 #: DETAILS  1: print the full tables too (make stack)
 #: QUICK    1: one fold of small synthetic images (make article)
 #: DATA     a folder in Kaggle's layout (make data, competition); a folder of new images, or a CSV of ids (make predict)
-#: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict)
+#: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict), or the folder (make package; default: packages/<competition>/<stack>)
 #: BATCH    images that are predicted at once (make predict; default: twice the batch size of training)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
 #: HOLDOUT  share of the images to keep out of all folds, e.g. 0.1 (make folds; default: from the competition's YAML)
@@ -98,6 +98,9 @@ stack: $(READY) ## blend all complete models, evaluate the blend by nested cross
 
 predict: $(READY) ## label new images with a finished STACK or the mean of MODELS: DATA=dir or ids.csv
 	@$(RUN)predict --competition="$$COMP" $(call given,DATA,--data) $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,OUT,--out) $(call given,BATCH,--batch)
+
+package: $(READY) ## a folder that predicts without this repository, for Kaggle's code competitions: a finished STACK or the mean of MODELS
+	@$(RUN)package --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,OUT,--out)
 
 vote: $(READY) ## majority vote of label files: MODELS="a b" imported by make import, FILE="c.csv d.csv"
 	@$(RUN)vote --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(if $(FILE),--file $$FILE) $(call given,AT_LEAST,--at-least)

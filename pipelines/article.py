@@ -10,6 +10,7 @@ is scored on it; nothing is tuned on it. The scores are also written to oof/<com
 
 from dataclasses import replace
 
+from comp.base.command_line import positive
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import load_competition
@@ -25,7 +26,7 @@ from comp.stacking.rare_recall import recall_table
 from comp.training.fold_job import FoldJob
 from comp.training.prepare import prepare
 from comp.training.side_by_side import train_side_by_side
-from pipelines.command import parser, positive, run
+from pipelines.command import parser, run
 
 QUICK = "article"  # the competition of the quick table
 COMPARED = ("resnet18", "resnet18-rare")  # without and with copies of rare labels

@@ -1,18 +1,12 @@
 """What all commands share: common arguments, and errors on one line with exit code 2."""
 
 import argparse
-import errno
-import io
-import os
-import signal
-import sys
 from collections.abc import Callable
-from contextlib import suppress
-from typing import NoReturn
 
-from comp.base.errors import CompError
+from comp.base.command_line import run_command
 
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+MEMORY = "take fewer workers (WORKERS=1) or a smaller size, or close other programs"
+STOPPED = "stopped; complete files and checkpoints are kept, and the same command resumes from them"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -34,64 +28,6 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def positive(text: str) -> int:
-    """The type of an argument: a whole number, at least 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
 def run(command: Callable[[], None]) -> None:
-    """Run `command`. A user's mistake, or a machine that fails, prints one line and exits with 2; Ctrl-C exits with 130."""
-    try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        _check_streams()
-        command()
-    except CompError as error:
-        _stop(str(error))
-    except OSError as error:
-        _stop(_described(error))
-    except MemoryError:
-        _stop("memory ran out: take fewer workers (WORKERS=1) or a smaller size, or close other programs")
-    except RecursionError:
-        _stop("a file or an option is nested too deeply: correct it")
-    except KeyboardInterrupt:
-        with suppress(OSError):
-            print("stopped; complete files and checkpoints are kept, and the same command resumes from them", file=sys.stderr, flush=True)
-            sys.stdout.flush()
-        os._exit(130)  # at once: a pool may wait forever for its killed processes (CPython issue 94777)
-
-
-def _check_streams() -> None:
-    """Raise CompError if the output or the error stream is closed: the next file that is opened would take its place."""
-    closed = [name for stream, name in ((sys.stdout, "output"), (sys.stderr, "error stream")) if stream is None]
-    if closed:
-        while os.open(os.devnull, os.O_RDWR) < 2:  # takes the free places
-            pass
-        raise CompError(f"the {' and the '.join(closed)} of the command is closed", "send it to a file, or to /dev/null")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # for terminals without Unicode
-
-
-def _described(error: OSError) -> str:
-    """What could not be done with which file, and what to do about it."""
-    what = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
-    if error.errno in NO_SPACE:
-        return f"{what}: free some space, then type the command again; complete files are kept"
-    return f"{what}: correct that, then type the command again"
-
-
-def _stop(line: str) -> NoReturn:
-    """Print an error on the error stream, or on the output if that is all there is, and exit with 2."""
-    for stream in (sys.stderr, sys.stdout):
-        with suppress(OSError, AttributeError):
-            print(f"error: {line}", file=stream, flush=True)
-            break
-    try:
-        sys.stdout.flush()
-    except (OSError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries again at exit, and fails with another code
-    sys.exit(2)
+    """Run `command`, with errors on one line: see `run_command`."""
+    run_command(command, MEMORY, STOPPED)

@@ -6,6 +6,7 @@ one was made with other settings or data, nothing is trained unless --retrain is
 
 from dataclasses import replace
 
+from comp.base.command_line import positive
 from comp.base.errors import ConfigError
 from comp.base.paths import Paths
 from comp.competition.competition import load_competition
@@ -13,7 +14,7 @@ from comp.folds.competition_folds import ensure_folds
 from comp.training.fold_job import FoldJob
 from comp.training.prepare import check_dependencies, prepare
 from comp.training.side_by_side import train_side_by_side
-from pipelines.command import positive, run, training_parser
+from pipelines.command import run, training_parser
 
 
 def main() -> None:

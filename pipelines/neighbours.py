@@ -13,13 +13,14 @@ two dimensions. oof/<competition>/<model>/features.parquet holds features for a 
 agreement of the neighbours, similarity of the nearest one.
 """
 
+from comp.base.command_line import positive
 from comp.base.errors import ConfigError
 from comp.neighbours.embedding_models import embedding_models, embeds, read_networks
 from comp.neighbours.neighbour_picture import draw_neighbours
 from comp.neighbours.report import report
 from comp.predictions.model_choice import check_known
 from comp.predictions.task import load_task
-from pipelines.command import parser, positive, run
+from pipelines.command import parser, run
 
 SHOWN = 7  # neighbours in a picture
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from comp.stacking.fitted_stack import FittedStack
 
+from comp.base.command_line import positive
 from comp.base.errors import ConfigError, DataError
 from comp.base.progress import say
 from comp.deployment.labelling import label_images, write_labels, write_probabilities
@@ -21,9 +21,11 @@ from comp.deployment.new_images import find_images
 from comp.deployment.trained_here import mean_of_models, models_here, stack_here
 from comp.predictions.features import read_features
 from comp.predictions.task import Task, load_task
+from comp.stacking.averaged_copies import averaged
+from comp.stacking.fitted_stack import FittedStack
 from comp.stacking.prediction_set import PredictionSet
-from comp.stacking.test_duplicates import averaged, test_duplicates
-from pipelines.command import parser, positive, run
+from comp.stacking.test_duplicates import test_duplicates
+from pipelines.command import parser, run
 
 
 def main() -> None:

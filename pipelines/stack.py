@@ -5,6 +5,7 @@ stack's own predictions go to oof/<competition>/<stack>/, so that it can be a mo
 finished stack, with everything it fitted.
 """
 
+from comp.base.command_line import positive
 from comp.base.paths import config
 from comp.base.processes import cores
 from comp.base.progress import say
@@ -23,7 +24,7 @@ from comp.stacking.summary import summary
 from comp.stacking.tables import details
 from comp.stacking.test_duplicates import what_is_averaged
 from comp.submission.submission import write_submission
-from pipelines.command import parser, positive, run
+from pipelines.command import parser, run
 
 MOST_WORKERS = 4  # half a GB each at the size of the competition
 SMALL = 500_000  # cells (models x rows x classes) below which starting processes costs more than it saves

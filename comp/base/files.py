@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +50,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     for leftover, owner in _leftovers(path):
         if not _lives(owner):
             leftover.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = _temporary(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # the user's umask takes away from that
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -60,6 +61,38 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder next to `path`. On success it takes the place of `path`, and what was there is removed; on any failure it is removed.
+
+    Temporary folders that killed processes of this machine left behind are removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover, owner in _leftovers(path):
+        if not _lives(owner):
+            shutil.rmtree(leftover, ignore_errors=True)
+    temporary, before = _temporary(path), _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        with suppress(FileNotFoundError):
+            os.rename(path, before)  # a folder cannot take the place of another one in one step
+        try:
+            os.rename(temporary, path)
+        except OSError:
+            with suppress(OSError):
+                os.rename(before, path)
+            raise
+        shutil.rmtree(before, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def remove_leftovers(path: Path) -> None:

@@ -167,6 +167,58 @@ class Paths:
     def submissions(self) -> Path:
         return self.root / "submissions" / self.competition
 
+    def package(self, name: str) -> Path:
+        """The folder that make package writes by default."""
+        return file_of(self.root / "packages" / self.competition, name, "")
+
+
+@dataclass(frozen=True)
+class PackagePaths:
+    """Paths inside a package, a folder that predicts by itself. Its models lie as `Paths` of this root say."""
+
+    root: Path
+
+    def description(self) -> Path:
+        return self.root / "package.yaml"
+
+    def script(self) -> Path:
+        return self.root / "predict.py"
+
+    def notebook(self) -> Path:
+        return self.root / "predict.ipynb"
+
+    def readme(self) -> Path:
+        return self.root / "README.md"
+
+    def licence(self) -> Path:
+        return self.root / "LICENSE"
+
+    def requirements(self) -> Path:
+        return self.root / "requirements.txt"
+
+    def dataset(self) -> Path:
+        """What Kaggle's client reads about a dataset."""
+        return self.root / "dataset-metadata.json"
+
+    def code(self) -> Path:
+        return self.root / "comp"
+
+    def module(self, path: Path) -> Path:
+        """The copy of a file below `code_root`."""
+        return self.root / path.relative_to(code_root())
+
+
+def code_root() -> Path:
+    """The folder that holds comp/ and the licence."""
+    return Path(__file__).parents[2]
+
+
+def source_of(module: str) -> Path | None:
+    """The file of a module of `comp`, or the `__init__.py` of one of its packages; None if there is none of this name."""
+    path = code_root().joinpath(*module.split("."))
+    found = (path.with_suffix(".py"), path / "__init__.py")
+    return next((each for each in found if each.is_file()), None)
+
 
 def config(kind: str, name: str, root: Path = Path()) -> Path:
     """The YAML of a competition, model or stack by its name.

@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat, field_validator, model_validator
 from comp.base.errors import DataError
 from comp.base.paths import Paths, config
 from comp.base.schema import Strict, parse, read_config
-from comp.competition.file_finder import FileFinder, check_pattern, fill
+from comp.competition.file_finder import FileFinder, check_pattern, files_of
 from comp.competition.label_forms import Form
 from comp.competition.labels import LabelSpace
 
@@ -184,9 +184,7 @@ class Competition(Strict):
             raise DataError(f"competition {self.name} has tables and no images", "import predictions with: make import")
         folder = self.folder(paths) / (self.images.train if split == "train" else self.images.test)
         pattern = (self.images.test_file if split == "test" else None) or self.images.file
-        channels = self.images.channels if "{channel}" in pattern else ("",)
-        find = FileFinder(folder).find
-        return {image_id: [find(fill(pattern, image_id, channel)) for channel in channels] for image_id in ids}
+        return files_of(ids, FileFinder(folder), pattern, self.images.channels)
 
 
 def load_competition(name: str, root: Path = Path()) -> Competition:

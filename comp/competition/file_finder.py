@@ -56,6 +56,16 @@ def find_ids(names: Sequence[str], pattern: str, channels: Sequence[str]) -> lis
     return sorted({found["id"] for found in matched if found})
 
 
+def files_of(ids: Sequence[str], finder: "FileFinder", pattern: str, channels: Sequence[str]) -> dict[str, list[Path]]:
+    """The files of each id, in the order of the channels; one file if it holds them all. A file that is not there has the path expected.
+
+    Raises:
+        DataError: several files match.
+    """
+    names = channels if "{channel}" in pattern else ("",)
+    return {image_id: [finder.find(fill(pattern, image_id, name)) for name in names] for image_id in ids}
+
+
 def plain(name: str) -> str:
     """The composed Unicode form of a name, which file systems may keep decomposed."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)

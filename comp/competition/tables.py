@@ -10,20 +10,9 @@ from numpy.typing import NDArray
 from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Columns, Competition
-from comp.competition.csv_file import read_csv
-from comp.competition.ids import check_ids, shorten
-from comp.competition.label_forms import joined_ids, long_one_hot_strings, long_strings, one_hot_strings
-
-
-def read_ids(path: Path, column: str, then: str) -> tuple[str, ...]:
-    """The ids in a column of a CSV, in the file's order. `then` says what to do if the file is missing.
-
-    Raises:
-        DataError: the file or the column is missing, or an id is unsafe or comes twice.
-    """
-    ids = tuple(_read_table(path, [column], then)[column])
-    check_ids(ids, path)
-    return ids
+from comp.competition.id_column import ids_of_rows, read_table
+from comp.competition.ids import check_ids
+from comp.competition.label_forms import long_one_hot_strings, long_strings, one_hot_strings
 
 
 def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
@@ -36,7 +25,7 @@ def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...],
     path = competition.folder(paths) / competition.tables.train
     columns = competition.columns
     needed = [columns.id] if columns.form == "one_hot" else [columns.id, columns.target]
-    ids, strings = label_strings(_read_table(path, needed, _how_to_get(competition)), columns, competition.labels.tokens, path)
+    ids, strings = label_strings(read_table(path, needed, _how_to_get(competition)), columns, competition.labels.tokens, path)
     check_ids(ids, path)
     labels = competition.labels.multi_hot(strings, ids, str(path))
     if ids and not labels.any():
@@ -55,13 +44,7 @@ def ids_of_submission(competition: Competition, path: Path, then: str) -> tuple[
     Raises:
         DataError: the file or the column is missing, or an id is unsafe or comes twice.
     """
-    column = competition.columns.id
-    if competition.columns.form in ("labels", "one_hot"):
-        return read_ids(path, column, then)
-    names = tuple(_read_table(path, [column], then)[column])
-    ids = joined_ids(names, competition.labels.tokens) if competition.columns.form == "long_one_hot" else tuple(dict.fromkeys(names))
-    check_ids(ids, path)
-    return ids
+    return ids_of_rows(path, competition.columns.id, competition.columns.form, competition.labels.tokens, then)
 
 
 def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -73,7 +56,7 @@ def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) ->
     if competition.groups is None:
         return None
     path = competition.folder(paths) / competition.groups.table
-    table = _read_table(path, [competition.groups.id, competition.groups.column], _how_to_get(competition))
+    table = read_table(path, [competition.groups.id, competition.groups.column], _how_to_get(competition))
     if competition.columns.form == "long":
         table = table.drop_duplicates([competition.groups.id, competition.groups.column])
     check_ids(list(table[competition.groups.id]), path)
@@ -102,14 +85,3 @@ def label_strings(table: pd.DataFrame, columns: Columns, tokens: Sequence[str], 
 
 def _how_to_get(competition: Competition) -> str:
     return f"get the data with: make data COMP={competition.name}"
-
-
-def _read_table(path: Path, columns: list[str], then: str) -> pd.DataFrame:
-    if not path.exists():
-        raise DataError(f"there is no {path}", then)
-    table = read_csv(path)
-    for column in columns:
-        if column not in table.columns:
-            has = shorten(", ".join(table.columns))
-            raise DataError(f"{path} has no column {shorten(column)!r}", f"it has {has}; correct `columns` in the competition's YAML")
-    return table

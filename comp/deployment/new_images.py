@@ -5,9 +5,8 @@ from pathlib import Path
 from comp.base.errors import ConfigError, DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition, Images
-from comp.competition.file_finder import FileFinder, fill, find_ids
-from comp.competition.ids import check_ids
 from comp.competition.tables import ids_of_submission, read_test_ids
+from comp.deployment.image_folder import files_in_folder
 from comp.deployment.labelling import NewImages
 from comp.images.problems import Files
 
@@ -40,14 +39,7 @@ def _files(competition: Competition, images: Images, paths: Paths, data: Path | 
         return _of_table(competition, paths, ids_of_submission(competition, data, "correct DATA"))
     if not data.is_dir():
         raise DataError(f"there is no folder {data}", "correct DATA: a folder of images, or a CSV of ids")
-    finder, pattern = FileFinder(data), images.test_file or images.file
-    ids = find_ids(finder.names, pattern, images.channels)
-    if not ids:
-        then = f"name its files as {pattern}, with {{channel}} one of {', '.join(images.channels)}"
-        raise DataError(f"{data} holds no image of {competition.name} ({len(finder.names)} image files in all)", then)
-    check_ids(ids, data)
-    channels = images.channels if "{channel}" in pattern else ("",)
-    return {image_id: [finder.find(fill(pattern, image_id, channel)) for channel in channels] for image_id in ids}
+    return files_in_folder(data, images.test_file or images.file, images.channels, competition.name)
 
 
 def _of_table(competition: Competition, paths: Paths, ids: tuple[str, ...]) -> Files:

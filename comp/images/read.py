@@ -22,6 +22,7 @@ EXTENSIONS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 LIKE = 2.0  # grey values by which equal channels of a lossy file differ on average, at most
 LIT = 0.05  # a channel with a smaller share of the light of the brightest one is dark, in a lossy file
 FORMATS = {"png": "PNG", "tiff": "TIFF", "jpeg": "JPEG", "bmp": "BMP", "webp": "WebP"}  # module of `comp.images.formats` -> name
+DECODERS = ("simplejpeg", "tifffile", "imagecodecs")  # Python packages that JPEG and TIFF are read with
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged file raises one DataError, without further lines
 
@@ -88,7 +89,9 @@ def read_stored(path: Path) -> StoredFile:
             except NotRead as error:
                 raise DataError(f"{path} {error.what}", error.then) from None
     *others, last = _decoders()
-    raise DataError(f"{path} is no {', '.join(others)} or {last}", WHOLE_ONE)
+    lacking = [name for name in FORMATS.values() if name not in _decoders()]
+    more = f" ({' and '.join(lacking)} cannot be read without the packages {' '.join(DECODERS)})" if lacking else ""
+    raise DataError(f"{path} is no {', '.join(others)} or {last}{more}", WHOLE_ONE)
 
 
 @cache

@@ -17,8 +17,9 @@ from comp.base.progress import LogBar
 from comp.inference.fold import Network, TrainedFold, load_network
 from comp.inference.settings import PredictionSettings
 from comp.inference.voters import read_voters
-from comp.inference.weights import read_weights
+from comp.inference.weights import WeightsFile, read_weights
 from comp.neighbours.nearest import Floats
+from comp.neighbours.votes import Voters
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,30 @@ class TrainedModels:
         experiments = map(self.experiment, self.with_dependencies(models))
         return sorted({experiment["size"] for experiment in experiments if "size" in experiment})
 
+    def weights(self, model: str, fold: int) -> WeightsFile:
+        """The network of a fold.
+
+        Raises:
+            PredictionError: its file is missing, damaged, or was trained with other settings.
+        """
+        path, experiment = self.paths.weights(model, fold), self.experiment(model)
+        found = read_weights(path, self.again)
+        if any(experiment.get(key) != value for key, value in found.settings.items()):
+            raise PredictionError(f"{path} was trained with other settings than {self.paths.experiment(model)}", self.again)
+        return found
+
+    def voters(self, model: str, fold: int) -> tuple[Voters, Mapping[str, Any]]:
+        """The voters of a fold, and what they were made from.
+
+        Raises:
+            PredictionError: their file is missing, damaged, or was made with other settings.
+        """
+        path = self.paths.voters(model, fold)
+        voters, made = read_voters(path, self.again)
+        if made.get("experiment") != hash_of(self.experiment(model)):
+            raise PredictionError(f"{path} was made with other settings than {self.paths.experiment(model)}", self.again)
+        return voters, made
+
     def predict(self, models: Sequence[str], pictures: Pictures) -> dict[str, Predicted]:
         """What each model says of the images.
 
@@ -140,8 +165,7 @@ class _Predicting:
         made: Mapping[str, Any] = {}
         vectors = voters = network = images = None
         if "votes" in experiment:
-            voters, made = read_voters(self.trained.paths.voters(model, fold), self.trained.again)
-            self.check_voters(model, fold, made)
+            voters, made = self.trained.voters(model, fold)
             vectors = self.embeddings(model, fold) if trainer == "metric" else self.joined(experiment["embeddings"], fold)
         if trainer not in ("metric", "neighbours"):
             network, made = self.network(model, fold)
@@ -165,19 +189,11 @@ class _Predicting:
 
     def network(self, model: str, fold: int) -> tuple[Network, Mapping[str, Any]]:
         """The network of a fold, and what it was made from."""
-        path, experiment = self.trained.paths.weights(model, fold), self.trained.experiment(model)
-        found = read_weights(path, self.trained.again)
-        if any(experiment.get(key) != value for key, value in found.settings.items()):
-            raise PredictionError(f"{path} was trained with other settings than {self.trained.paths.experiment(model)}", self.trained.again)
+        found = self.trained.weights(model, fold)
         if found.channels != self.pictures.channels:
+            path = self.trained.paths.weights(model, fold)
             what = f"{path} was trained on the channels {', '.join(found.channels)}; the images have {', '.join(self.pictures.channels)}"
             raise PredictionError(what, "give images with the same channels, in the same order")
         self.bar.set_description(f"{model} fold {fold}")
-        settings = PredictionSettings.of(experiment, self.trained.batch_size)
+        settings = PredictionSettings.of(self.trained.experiment(model), self.trained.batch_size)
         return load_network(found.weights, settings, done=self.bar.update), found.provenance
-
-    def check_voters(self, model: str, fold: int, made: Mapping[str, Any]) -> None:
-        """Raise PredictionError if the voters of a fold were made with other settings than those of the model."""
-        if made.get("experiment") != hash_of(self.trained.experiment(model)):
-            what = f"{self.trained.paths.voters(model, fold)} was made with other settings than {self.trained.paths.experiment(model)}"
-            raise PredictionError(what, self.trained.again)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from comp.base.errors import DataError, PredictionError
-from comp.competition.tables import read_ids
+from comp.competition.id_column import read_ids
 from comp.predictions.table_file import check_is_file
 
 

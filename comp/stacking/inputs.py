@@ -17,11 +17,12 @@ from comp.predictions.members import Member, classes_of_all, read_member
 from comp.predictions.model_choice import choose_models
 from comp.predictions.model_files import check_one_kind, is_stack, provenance_of
 from comp.predictions.task import Task
+from comp.stacking.averaged_copies import averaged
 from comp.stacking.nested_cv import SubStack
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
 from comp.stacking.saved_stack import read_substack
-from comp.stacking.test_duplicates import averaged, test_duplicates
+from comp.stacking.test_duplicates import test_duplicates
 
 
 @dataclass(frozen=True, eq=False)

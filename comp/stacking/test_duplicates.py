@@ -1,7 +1,6 @@
-"""Near-duplicates among the test images: they all get the mean of their predictions."""
+"""Near-duplicates among the test images, which all get the mean of their predictions: see `comp.stacking.averaged_copies`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,6 @@ from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
 from comp.images.duplicates import components, read_pairs
-from comp.stacking.prediction_set import PredictionSet
 
 
 def test_duplicates(paths: Paths, ids: Sequence[str]) -> NDArray[np.int64]:
@@ -45,24 +43,3 @@ def what_is_averaged(competition: Competition, paths: Paths, groups: NDArray[np.
         what = f"note: there is no {path}, so near-duplicates among the test images are not averaged"
         return f"{what}; make it: make folds COMP={paths.competition}"
     return None
-
-
-def averaged(predictions: PredictionSet, components: NDArray) -> PredictionSet:
-    """Replace each model's logits of near-duplicates by the logit of their mean probability.
-
-    Args:
-        components: (N,) equal for near-duplicates; a row without near-duplicates keeps its exact logits.
-    """
-    _, component, sizes = np.unique(components, return_inverse=True, return_counts=True)
-    copies = np.flatnonzero(sizes[component] > 1)
-    if not len(copies):
-        return predictions
-    copies = copies[np.argsort(component[copies], kind="stable")]
-    starts = np.flatnonzero(np.diff(component[copies], prepend=-1))
-    logits = predictions.logits[:, copies].astype(np.float64)
-    # sums of probabilities and of their complements as logarithms, log p = -log(1 + exp(-z)): exact near 0 and near 1
-    likely, unlikely = (np.logaddexp.reduceat(-np.logaddexp(0, -sign * logits), starts, axis=1) for sign in (1, -1))
-    mean = np.repeat(likely - unlikely, np.diff(np.append(starts, len(copies))), axis=1)
-    changed = predictions.logits.copy()
-    changed[:, copies] = mean
-    return replace(predictions, logits=changed)

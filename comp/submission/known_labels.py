@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.tables import read_csv, read_ids
+from comp.competition.csv_file import read_csv
+from comp.competition.id_column import read_ids
 from comp.submission.sidecar import check_unedited
 from comp.submission.submission import read_submission
 

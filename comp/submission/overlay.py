@@ -11,7 +11,9 @@ from comp.base.errors import DataError, SubmissionError
 from comp.base.files import hash_file
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.tables import read_csv, read_ids, read_test_ids
+from comp.competition.csv_file import read_csv
+from comp.competition.id_column import read_ids
+from comp.competition.tables import read_test_ids
 from comp.submission.sidecar import read_sidecar
 from comp.submission.submission import check_submission, read_submission, write_submission
 

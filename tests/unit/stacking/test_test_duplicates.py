@@ -1,24 +1,15 @@
-"""Near-duplicates among the test images: their list, and the mean of their predictions."""
+"""The list of near-duplicates among the test images."""
 
 import numpy as np
 import pytest
-from scipy.special import expit, logit
 
 from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.base.schema import parse
 from comp.competition.competition import Competition
 from comp.stacking import test_duplicates
-from comp.stacking.prediction_set import PredictionSet
 
 IDS = ("e", "d", "c", "b", "a")
-
-
-def predictions(logits):
-    models, count, _ = logits.shape
-    return PredictionSet(
-        logits.astype(np.float32), tuple(f"m{number}" for number in range(models)), np.zeros(count, np.int8), np.arange(count)
-    )
 
 
 def written(tmp_path, text):
@@ -80,31 +71,3 @@ def test_a_list_is_said_with_the_number_of_copies_and_an_empty_one_is_not(tmp_pa
 def test_bad_lists_are_refused(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         test_duplicates.test_duplicates(written(tmp_path, text), IDS)
-
-
-def test_each_model_predicts_the_mean_probability_of_near_duplicates():
-    logits = np.random.default_rng(0).normal(scale=4, size=(3, 7, 2))
-    component = np.array([4, 0, 4, 1, 0, 4, 9])
-    given = predictions(logits)
-    before = given.logits.copy()
-    found = test_duplicates.averaged(given, component).logits
-    np.testing.assert_array_equal(given.logits, before)
-    for row in range(7):
-        same = component == component[row]
-        if same.sum() == 1:
-            assert found[:, row].tobytes() == before[:, row].tobytes()
-        else:
-            np.testing.assert_allclose(found[:, row], logit(expit(before[:, same].astype(np.float64)).mean(axis=1)), rtol=1e-5, atol=1e-6)
-            assert found[:, row].tobytes() == found[:, np.flatnonzero(same)[0]].tobytes()
-
-
-def test_confident_predictions_lose_no_digits():
-    logits = np.array([[[-600.0, 90.0, 700.0]], [[-600.0, 92.0, -700.0]]]).swapaxes(0, 1)  # one model, two rows
-    found = test_duplicates.averaged(predictions(logits), np.zeros(2, int)).logits[0]
-    np.testing.assert_allclose(found[0], [-600, 90 + np.log(2) - np.log1p(np.exp(-2)), 0], atol=1e-4)
-    assert (found[0] == found[1]).all()
-
-
-def test_without_near_duplicates_the_rows_are_the_same():
-    given = predictions(np.zeros((1, 3, 2)))
-    assert test_duplicates.averaged(given, np.array([2, 0, 1])) is given
