@@ -65,18 +65,10 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder next to `path`. On success it takes the place of `path`, and what was there is removed; on any failure it is removed.
-
-    Temporary folders that killed processes of this machine left behind are removed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover, owner in _leftovers(path):
-        if not _lives(owner):
-            shutil.rmtree(leftover, ignore_errors=True)
-    temporary, before = _temporary(path), _temporary(path)
-    temporary.mkdir()
-    try:
+    """A new folder next to `path`. On success it takes the place of `path`, and what was there is removed; on any failure it is removed."""
+    with working_folder(path) as temporary:
         yield temporary
+        before = _temporary(path)
         with suppress(FileNotFoundError):
             os.rename(path, before)  # a folder cannot take the place of another one in one step
         try:
@@ -86,9 +78,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 os.rename(before, path)
             raise
         shutil.rmtree(before, ignore_errors=True)
-    except BaseException:
+
+
+@contextmanager
+def working_folder(path: Path) -> Iterator[Path]:
+    """An empty folder next to `path`, which is removed in the end. Those that killed processes of this machine left behind are removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover, owner in _leftovers(path):
+        if not _lives(owner):
+            shutil.rmtree(leftover, ignore_errors=True)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _temporary(path: Path) -> Path:

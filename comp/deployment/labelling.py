@@ -5,13 +5,12 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comp.base.files import atomic_write
+from comp.base.files import atomic_write, working_folder
 from comp.competition.labels import LabelSpace
 from comp.images.formats.stored import Levels
 from comp.images.memory_maps import read_into_maps
@@ -72,10 +71,9 @@ def label_images(
         DataError: images are missing or unreadable; a CSV beside `out` lists them.
         PredictionError: a file of a model is missing or damaged.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".images-", dir=out.parent) as folder:
+    with working_folder(out.with_suffix("")) as folder:
         sizes, report = trained.sizes(stack.needed), out.with_name(f"{out.stem}-unreadable.csv")
-        maps = read_into_maps(Path(folder), images.files, len(images.channels), sizes, images.levels, report)
+        maps = read_into_maps(folder, images.files, len(images.channels), sizes, images.levels, report)
         predicted = trained.predict(stack.needed, Pictures(tuple(images.files), images.channels, maps))
     logits, decisions = stack.label(prepare(prediction_set(predicted, stack.classes)))
     return Labelled(tuple(images.files), stack.classes, logits, decisions)

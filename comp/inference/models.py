@@ -106,6 +106,7 @@ class TrainedModels:
         found = read_weights(path, self.again)
         if any(experiment.get(key) != value for key, value in found.settings.items()):
             raise PredictionError(f"{path} was trained with other settings than {self.paths.experiment(model)}", self.again)
+        self._check_place(path, found.provenance, model, fold)
         return found
 
     def voters(self, model: str, fold: int) -> tuple[Voters, Mapping[str, Any]]:
@@ -118,7 +119,14 @@ class TrainedModels:
         voters, made = read_voters(path, self.again)
         if made.get("experiment") != hash_of(self.experiment(model)):
             raise PredictionError(f"{path} was made with other settings than {self.paths.experiment(model)}", self.again)
+        self._check_place(path, made, model, fold)
         return voters, made
+
+    def _check_place(self, path: Path, made: Mapping[str, Any], model: str, fold: int) -> None:
+        """Raise PredictionError if a file was made for another place."""
+        for key, value in {"competition": self.paths.competition, "model": model, "fold": fold}.items():
+            if made[key] != value:
+                raise PredictionError(f"{path} was made as {key} {made[key]}, not {value}", self.again)
 
     def predict(self, models: Sequence[str], pictures: Pictures) -> dict[str, Predicted]:
         """What each model says of the images.

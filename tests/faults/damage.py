@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tests.faults.injection import Injection
-from tests.faults.world import FOLD, STACK, World
+from tests.faults.world import EPOCH, FOLD, PREDICT, STACK, World
 
 FOLD_1 = (*FOLD[:6], "1", *FOLD[7:])
-RESULT = "oof/tiny/tiny/fold-0.parquet"
+SMALL_2 = ("fold", "--competition", "tiny", "--model", "small", "--fold", "2", *EPOCH)
 READ_BY = {  # file: a command that reads it
     "data/tiny/train.csv": FOLD,
     "data/tiny/sample_submission.csv": STACK,
@@ -29,6 +29,9 @@ READ_BY = {  # file: a command that reads it
     "oof/tiny/small/test-2.parquet": STACK,
     "oof/tiny/tiny/run-0.json": FOLD,
     "oof/tiny/tiny/experiment.yaml": STACK,
+    "oof/tiny/tiny/weights-0.safetensors": ("predict", "--competition", "tiny", "--models", "tiny"),
+    "oof/tiny/small/weights-2.safetensors": SMALL_2,
+    "oof/tiny/quick/fitted.json": PREDICT,
     "oof/tiny/quick/stack.parquet": ("compare", "--competition", "tiny", "--models", "quick", "tiny+small"),
     "runs/tiny/tiny/fold-1/checkpoint.torch": FOLD_1,
     "runs/tiny/tiny/fold-1/curve.csv": FOLD_1,
@@ -55,6 +58,8 @@ def _inflict(file: str, damage: Callable[[Path], None]) -> Callable[[World], Non
         if "fold-1/" in file:  # the fold is not complete
             for made in (world.root / "oof/tiny/tiny").glob("*-1.*"):
                 made.unlink()
+        elif "weights-2" in file:  # it only has to predict
+            (world.root / "oof/tiny/small/fold-2.parquet").unlink()
         elif file == "data/tiny.cache/train-32/images.u8":  # the fold starts anew
             for made in (world.root / "oof/tiny/tiny").glob("*-0.*"):
                 made.unlink()

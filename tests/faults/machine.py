@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.faults.injection import Injection
-from tests.faults.world import FOLD, MODELS, STACK, Ended, World, finish, kill
+from tests.faults.world import FOLD, MODELS, PREDICT, STACK, Ended, World, finish, kill
 
 COMMANDS: dict[str, Sequence[str]] = {
     "make data": ("data", "--competition", "tiny"),
@@ -17,6 +17,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "make fold-0": FOLD,
     "make models": MODELS,
     "make stack": STACK,
+    "make predict": PREDICT,
 }
 DESCRIPTORS = {"stdout": 1, "stderr": 2}
 SECONDS_TO_KILL = (0.5, 1.5, 3, 5, 8)
@@ -44,9 +45,10 @@ def _anew(name: str) -> Callable[[World], None]:
     made = {
         "make data": ("data/tiny.cache",),
         "make folds": ("data/tiny.cache/duplicates.csv", "data/tiny.cache/train-128"),
-        "make fold-0": ("oof/tiny/tiny/fold-0.parquet", "data/tiny.cache/train-32"),
+        "make fold-0": ("oof/tiny/tiny/fold-0.parquet", "oof/tiny/tiny/weights-0.safetensors", "data/tiny.cache/train-32"),
         "make models": ("oof/tiny/tiny/fold-0.parquet", "oof/tiny/small/test-1.parquet"),
         "make stack": ("submissions/tiny", "oof/tiny/quick"),
+        "make predict": ("submissions/tiny/predict",),
     }[name]
 
     def inflict(world: World) -> None:

@@ -24,6 +24,7 @@ EPOCH = ("--set", "train.epochs=1")
 FOLD = ("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0", *EPOCH)
 MODELS = ("models", "--competition", "tiny", *EPOCH)
 STACK = ("stack", "--competition", "tiny", "--models", "tiny", "small", "--stack", "quick")
+PREDICT = ("predict", "--competition", "tiny", "--stack", "quick")
 SECONDS = 120  # a command that takes longer hangs
 
 
@@ -69,7 +70,7 @@ class World:
         return finish(self.start(command, largest_file, **streams))
 
     def results(self) -> dict[str, str]:
-        """Every prediction file and submission: name -> hash of its bytes."""
+        """Every result: name -> hash of its bytes."""
         return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in self._files()}
 
     def contents(self) -> dict[str, str]:
@@ -78,12 +79,16 @@ class World:
         for path in self._files():
             if path.suffix == ".parquet":
                 found[str(path.relative_to(self.root))] = _values(path)
-        sheets = [path for path in self._files() if path.suffix == ".csv"]
+            elif path.parent.name == "predict":
+                found[str(path.relative_to(self.root))] = path.read_text(errors="replace")
+        sheets = [path for path in self._files() if path.suffix == ".csv" and path.parent.name == "tiny"]
         newest = max(sheets, key=lambda path: path.stat().st_mtime_ns, default=None)
         return found | {"submission": hashlib.sha256(newest.read_bytes()).hexdigest() if newest else ""}
 
     def _files(self) -> list[Path]:
-        files = sorted([*self.root.glob("oof/tiny/*/*.parquet"), *self.root.glob("submissions/tiny/*.csv")])
+        """What must be the same in the end: predictions, weights, fitted stacks, submissions, and labels of new images."""
+        patterns = ("oof/tiny/*/*.parquet", "oof/tiny/*/*.safetensors", "oof/tiny/*/fitted.json", "submissions/tiny/*.csv")
+        files = sorted(path for pattern in (*patterns, "submissions/tiny/predict/*") for path in self.root.glob(pattern))
         return [path for path in files if path.is_file()]
 
     def leftovers(self) -> list[str]:
@@ -115,12 +120,12 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def build(root: Path) -> World:
-    """Train two models, stack them, leave the checkpoint of a killed run behind."""
+    """Train two models, stack them, predict images with the stack, leave the checkpoint of a killed run behind."""
     make_tiny_competition(root)
     with (root / "configs/competitions/tiny.yaml").open("a") as file:
         file.write("slug: tiny-competition\n")
     world = World(root)
-    for command in (MODELS, STACK):
+    for command in (MODELS, STACK, PREDICT):
         ended = world.type(command)
         assert ended.code == 0, ended.err
     checkpoint = root / "runs/tiny/tiny/fold-1/checkpoint.torch"

@@ -175,6 +175,8 @@ def test_models_that_changed_since_are_refused(copied):
     assert "there is no oof/tiny/tiny/weights-1.safetensors, which predicts new images (KEEP=0" in refused("--models", "tiny")
     (folder / "tiny/weights-1.safetensors").write_bytes((folder / "two/weights-1.safetensors").read_bytes())
     assert "oof/tiny/tiny/weights-1.safetensors was trained with other settings" in refused("--models", "tiny")
+    (folder / "tiny/weights-1.safetensors").write_bytes((folder / "tiny/weights-2.safetensors").read_bytes())
+    assert "oof/tiny/tiny/weights-1.safetensors was made as fold 2, not 1" in refused("--models", "tiny")
     (folder / "tiny/weights-1.safetensors").write_bytes(whole)
 
     voters = (folder / "near/voters-0.safetensors").read_bytes()
