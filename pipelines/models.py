@@ -12,7 +12,7 @@ from comp.base.paths import Paths
 from comp.competition.competition import load_competition
 from comp.folds.competition_folds import ensure_folds
 from comp.training.fold_job import FoldJob
-from comp.training.prepare import check_dependencies, prepare
+from comp.training.prepare import check_dependencies, check_not_trained_on, prepare
 from comp.training.side_by_side import train_side_by_side
 from pipelines.command import run, training_parser
 
@@ -37,6 +37,7 @@ def main() -> None:
     count = ensure_folds(competition, Paths(competition.name)).count
     jobs = [replace(job, fold=fold) for job in first_folds for fold in range(count)]
     check_dependencies(jobs)
+    check_not_trained_on(jobs)
     train_side_by_side(jobs, options.workers)
 
 

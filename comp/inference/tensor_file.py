@@ -12,11 +12,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from comp.base.errors import PredictionError
-from comp.base.files import atomic_write, read_bytes
+from comp.base.files import atomic_write, read_bytes, regular
 
 KEY = "comp"  # of the metadata: a single one, because safetensors writes several in any order
 VERSION = 1
 LENGTH_BYTES = 8  # the file begins with the length of its header
+LONGEST_HEADER = 100_000_000  # bytes, as safetensors itself has it
 
 
 def write_tensors(path: Path, about: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -56,6 +57,17 @@ def read_tensors(path: Path, again: str) -> tuple[dict[str, Any], dict[str, NDAr
     if version != VERSION:
         raise PredictionError(f"{path} has version {version}, and this toolkit reads {VERSION}", again)
     return about, tensors
+
+
+def read_about(path: Path) -> dict[str, Any] | None:
+    """The JSON value about the tensors, without reading them; None if the file was not written by this toolkit, or is damaged."""
+    try:
+        with open(path, "rb", opener=regular) as file:
+            header = json.loads(file.read(int.from_bytes(file.read(LENGTH_BYTES), "little") % LONGEST_HEADER))
+        found: dict[str, Any] = json.loads(header["__metadata__"][KEY])["about"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found
 
 
 def _text(value: Any) -> str:

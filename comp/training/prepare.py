@@ -1,5 +1,7 @@
 """Before any training: check that the fold jobs can be trained, then make the data, folds and image caches that are missing."""
 
+from pathlib import Path
+
 import numpy as np
 
 from comp.base import registry
@@ -13,6 +15,8 @@ from comp.competition.experiments.load import load_experiment
 from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.image_cache import SPLITS, prepare_cache
 from comp.folds.competition_folds import ensure_folds
+from comp.folds.fold_map import FoldMap
+from comp.inference.tensor_file import read_about
 from comp.training.fold_inputs import columns_of, input_channels_of
 from comp.training.fold_job import FoldJob
 from comp.training.made_otherwise import check_finished
@@ -36,6 +40,7 @@ def prepare(jobs: list[FoldJob]) -> None:
             trained = all(file.exists() for file in predictions) or paths.weights(job.model, job.fold).exists()
             networks.append((experiment, len(input_channels_of(competition, experiment)), not trained))
     check_dependencies(jobs)
+    check_not_trained_on(jobs)
     check_networks([network for network in networks if not network[0].own_process])
     if apart := [network for network in networks if network[0].own_process]:
         in_own_process(check_networks, apart)
@@ -82,6 +87,19 @@ def check_dependencies(jobs: list[FoldJob]) -> None:
             if (model, job.fold) not in trained and not path.exists():
                 what = f"{job.name} depends on {model}, and there is no {path}"
                 raise PredictionError(what, f"train it first: make model COMP={competition.name} MODEL={model}")
+
+
+def check_not_trained_on(jobs: list[FoldJob]) -> None:
+    """Raise ConfigError if a fold's initial weights were trained here on the rows that the fold is judged by."""
+    for job in jobs:
+        competition, experiment, paths = job.load()
+        if not isinstance(experiment, NetworkExperiment) or not experiment.initial_weights.endswith(".safetensors"):
+            continue
+        made = (read_about(Path(experiment.initial_weights)) or {}).get("provenance", {})
+        same_fold = made.get("fold") == job.fold and paths.folds().exists() and made["folds"] == FoldMap.read(paths.folds()).fingerprint
+        if made.get("competition") == competition.name and not same_fold:
+            what = f"initial_weights: {experiment.initial_weights} was trained on rows of fold {job.fold}, which {job.name} is judged by"
+            raise ConfigError(what, f"give weights that were trained without them, such as those of another model's fold {job.fold}")
 
 
 def check_networks(networks: list[tuple[NetworkExperiment, int, bool]]) -> None:

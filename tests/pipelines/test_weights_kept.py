@@ -175,3 +175,16 @@ def test_a_retrained_fold_killed_in_training_leaves_the_finished_one(made):
 def test_a_folder_in_the_place_of_a_file_is_said_before_training(project, name):
     (project.root / "oof/tiny/tiny" / name).mkdir(parents=True)
     assert f"oof/tiny/tiny/{name} is a folder, and a file is to be written there" in project.refused(fold(project, 0))
+
+
+def test_a_network_can_start_from_the_weights_of_the_same_fold_and_from_no_others(made):
+    (made.root / "configs/models/next.yaml").write_text(
+        "like: tiny\ninitial_weights: oof/tiny/tiny/weights-1.safetensors\ntrain: {epochs: 1}\n"
+    )
+    said = well(fold(made, 1, "next"))
+    assert "the prefix 'backbone.' is taken off the names of 92 tensors" in said
+    what = "initial_weights: oof/tiny/tiny/weights-1.safetensors was trained on rows of fold 0, which next fold 0 is judged by"
+    assert what in made.refused(fold(made, 0, "next"))
+    before = sorted(made.root.rglob("*"))
+    assert what in made.refused(made.call("models", "--competition", "tiny", "--models", "next", "--workers", "1"))
+    assert sorted(made.root.rglob("*")) == before

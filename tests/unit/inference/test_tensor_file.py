@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from comp.base.errors import PredictionError
 from comp.inference import tensor_file
-from comp.inference.tensor_file import read_tensors, write_tensors
+from comp.inference.tensor_file import read_about, read_tensors, write_tensors
 
 TENSORS = {
     "layer.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -86,3 +86,14 @@ def test_later_versions_are_refused(file, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(PredictionError, match="has version 2, and this toolkit reads 1"):
         read_tensors(file, "update it")
+
+
+def test_what_it_is_about_is_read_without_the_tensors(file, tmp_path):
+    assert read_about(file) == read_tensors(file, "")[0]
+    whole = file.read_bytes()
+    for content in (b"", whole[:20], b"\xff" * 100, bytes(8) + whole):
+        file.write_bytes(content)
+        assert read_about(file) is None
+    save_file(TENSORS, file)
+    assert read_about(file) is None
+    assert read_about(tmp_path / "missing") is None
