@@ -190,6 +190,8 @@ def in_package(elsewhere, monkeypatch, capsys, *arguments):
         (("--images", "../package"), "../package holds no image of tiny (0 image files in all): name its files as {id}_{channel}.png"),
         ((*IMAGES, "--ids", "nowhere.csv"), "there is no nowhere.csv: correct --ids"),
         ((*IMAGES, "--probabilities", "made.parquet"), "made.parquet is no name of a CSV: let it end with .csv"),
+        ((*IMAGES, "--probabilities", "submission.csv"), "labels and probabilities would both be submission.csv: choose another name"),
+        ((*IMAGES, "--ids", "../package/requirements.txt"), "../package/requirements.txt has no column 'Id': it has numpy"),
         ((*IMAGES, "--out", "../package/LICENSE"), "../package/LICENSE exists: remove it, or choose another name"),
     ],
 )  # fmt: skip
