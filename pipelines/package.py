@@ -33,7 +33,8 @@ def main() -> None:
     stack = mean_of_models(task, options.models) if options.models else stack_here(task, options.stack or "default")
     out = options.out or task.paths.package(stack.name)
     size = write_package(task, stack, MEAN if options.models else stack.name, out)
-    what = f"wrote {out}: {size:,.1f} MB, {len(stack.needed)} models x {task.folds.count} folds"
+    count = len(stack.needed)
+    what = f"wrote {out}: {size:,.1f} MB, {count} {'model' if count == 1 else 'models'} x {task.folds.count} folds"
     say(f"{what}; {PackagePaths(out).readme()} says how to use it; try it: python {PackagePaths(out).script()} --images DIR")
 
 

@@ -34,18 +34,20 @@ def main(folder: Path) -> None:
 
 def _predict(folder: Path) -> None:
     options = _options()
-    about = read_description(PackagePaths(folder).description())
+    about, out = read_description(PackagePaths(folder).description()), options.out or SUBMISSION
     for path in (options.out, options.probabilities):
         if path and path.exists():
             raise DataError(f"{path} exists", "remove it, or choose another name")
     if options.probabilities and options.probabilities.suffix != ".csv":
         raise ConfigError(f"{options.probabilities} is no name of a CSV", "let it end with .csv")
+    if options.probabilities == out:
+        raise ConfigError(f"labels and probabilities would both be {out}", "choose another name for one of them")
     files = _files(about, options.images, options.ids)
     paths = Paths(about.competition, folder)
     stack = _stack(paths, about)
     say(f"predicting {len(files):,} images with {about.folds} folds of {', '.join(stack.needed)}")
     trained = TrainedModels(paths, about.folds, AGAIN, options.batch)
-    out, images = options.out or SUBMISSION, NewImages(files, about.channels, about.levels)
+    images = NewImages(files, about.channels, about.levels)
     labelled = label_images(trained, stack, images, out, lambda same: averaged(same, about.numbered(tuple(files))))
     if options.probabilities:
         write_probabilities(options.probabilities, labelled, about.id_column)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comp.base.files import atomic_write, hash_of, read_text, remove_leftovers, write_json, write_text
+from comp.base.files import atomic_folder, atomic_write, hash_of, read_text, remove_leftovers, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -68,3 +68,32 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 
 def test_hash_ignores_key_order_and_sees_values():
     assert hash_of({"a": 1, "b": [2]}) == hash_of({"b": [2], "a": 1}) != hash_of({"a": 1, "b": [3]})
+
+
+def test_a_folder_takes_the_place_of_another_one_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder"
+    for text in ("first", "second"):
+        with atomic_folder(path) as folder:
+            (folder / text).write_text(text)
+        assert [entry.name for entry in path.iterdir()] == [text]
+
+    def write_half() -> None:
+        with atomic_folder(path) as folder:
+            (folder / "half").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert [entry.name for entry in path.iterdir()] == ["second"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["folder"]
+
+
+def test_folders_that_killed_writers_left_are_cleared(tmp_path: Path) -> None:
+    held = "held = atomic_folder(pathlib.Path('made'))"
+    lines = ("import os, pathlib", "from comp.base.files import atomic_folder", held, "held.__enter__()", "os._exit(9)")
+    code = "\n".join(lines)
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    with atomic_folder(tmp_path / "made"):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["made"]
