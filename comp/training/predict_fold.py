@@ -1,13 +1,17 @@
 """What the trained network of a fold predicts: its held-out rows, the hold-out, the test images, and the embeddings of all."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
+from comp.base.progress import LogBar
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.image_cache import SPLITS
+from comp.folds.fold_map import HOLDOUT
 from comp.inference.fold import TrainedFold, load_network
 from comp.inference.weights import WeightsFile
 from comp.neighbours.votes import Voters
@@ -18,10 +22,27 @@ from comp.training.run_record import read_record
 from comp.training.trainer import prediction_settings, trainer_of
 
 
-def network_predicts(inputs: FoldInputs, experiment: NetworkExperiment, file: WeightsFile, slot: int, seen: ImageIdentity) -> FoldResult:
-    """What a trained network predicts."""
+def prediction_bar(inputs: FoldInputs, slot: int) -> LogBar:
+    """A progress bar over the images that a fold's network predicts."""
+    tables, fold = inputs.tables, inputs.job.fold
+    rows = len(tables.ids) if isinstance(inputs.experiment, MetricExperiment) else np.isin(tables.folds.fold, (fold, HOLDOUT)).sum()
+    label = f"{inputs.job.name}, predicting"
+    return LogBar(desc=label, total=int(rows) + len(tables.test_ids), unit="img", position=slot, leave=False)
+
+
+def network_predicts(
+    inputs: FoldInputs, experiment: NetworkExperiment, file: WeightsFile, slot: int, seen: ImageIdentity, done: Callable[[int], object]
+) -> FoldResult:
+    """What a trained network predicts.
+
+    Args:
+        slot: decides the GPU.
+        seen: the images it was trained on.
+        done: told after each batch how many images it had.
+    """
     settings, trainer = prediction_settings(experiment), trainer_of(experiment)
-    network, images = load_network(file.weights, settings, slot), {split: cache.images for split, cache in inputs.images().items()}
+    network = load_network(file.weights, settings, slot, done)
+    images = {split: cache.images for split, cache in inputs.images().items()}
     vectors, voters = dict(inputs.depends_on.vectors) if inputs.depends_on else {}, None
     if isinstance(experiment, MetricExperiment):
         embedder = TrainedFold(experiment.trainer, settings, network)

@@ -18,7 +18,7 @@ from comp.training.fold_outputs import circumstances, versions, write_fold
 from comp.training.fold_weights import finished_weights, write_weights
 from comp.training.is_complete import check_places, is_complete
 from comp.training.made_otherwise import what_differs
-from comp.training.predict_fold import check_images, neighbours_vote, network_predicts
+from comp.training.predict_fold import check_images, neighbours_vote, network_predicts, prediction_bar
 from comp.training.trainer import FoldData, Run, trainer_of
 
 
@@ -48,7 +48,8 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
             seen.keep(inputs.paths)
             file = trained_network(inputs, experiment, source, slot, seen)
             drop_checkpoint(inputs)
-            write_fold(inputs, network_predicts(inputs, experiment, file, slot, seen))
+            with prediction_bar(inputs, slot) as bar:
+                write_fold(inputs, network_predicts(inputs, experiment, file, slot, seen, bar.update))
             if not job.keep:
                 inputs.weights.unlink()
         elif isinstance(experiment, DependentExperiment):
