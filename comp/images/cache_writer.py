@@ -10,7 +10,6 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,7 +28,7 @@ from comp.base.progress import LogBar, say
 from comp.images.cache import RECORD, VERSION, Cache, checksum, open_cache, read_index
 from comp.images.formats.stored import WHOLE_ONE, Levels
 from comp.images.problems import NAMED, Files, Problems, check_no_problems, missing_files
-from comp.images.read import read_image, resize
+from comp.images.read import one_thread_an_image, read_image, resize
 
 SECONDS_BETWEEN_FLUSHES = 0.5  # meanwhile the workers read on, so little is left to flush at the end
 AHEAD = 256  # images queued for each core, so that it has work while the disk is slow
@@ -157,7 +156,7 @@ def _fill(folder: Path, content: CacheContent, stamps: NDArray[np.uint64], annou
     todo = [(row, image_id) for row, image_id in enumerate(files) if cache.records["stamp"][row] != stamps[row]]
     announce(len(todo))
     unreadable: Problems = []
-    with _Rows(folder, row_bytes) as rows, _one_thread_an_image(), ThreadPoolExecutor(cores()) as pool:
+    with _Rows(folder, row_bytes) as rows, one_thread_an_image(), ThreadPoolExecutor(cores()) as pool:
         rows.stamp([(row, np.zeros((), RECORD)) for row, _ in todo if cache.records["stamp"][row]])
 
         def read(row: int, image_id: str) -> tuple[int, NDArray[np.void]]:
@@ -213,18 +212,6 @@ def _ahead(pool: ThreadPoolExecutor, read: Any, todo: list[tuple[int, str]]) -> 
             yield waiting.popleft()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_an_image() -> Iterator[None]:
-    """Turn off OpenCV's own threads: every thread here reads an image of its own."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    np.empty(1 << 24, np.uint8)  # after freeing a block of this size, glibc keeps smaller ones: 300 page faults fewer for each image
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 class _Rows:

@@ -13,7 +13,7 @@ from comp.base.processes import cores
 from comp.base.progress import track
 from comp.images.formats.stored import Levels
 from comp.images.problems import Files, check_no_problems, missing_files
-from comp.images.read import read_image, resize
+from comp.images.read import one_thread_an_image, read_image, resize
 
 
 def read_into_maps(folder: Path, files: Files, channels: int, sizes: Sequence[int], levels: Levels | None, report: Path) -> dict[int, Path]:
@@ -53,7 +53,7 @@ def read_into_maps(folder: Path, files: Files, channels: int, sizes: Sequence[in
             _put(images[row], found)
         return None
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with one_thread_an_image(), ThreadPoolExecutor(cores()) as pool:
         ended = list(track(pool.map(read, enumerate(files)), "reading", len(files), "img"))
     problems = [problem for problem in ended if problem]
     check_no_problems(problems, len(files), report, "replace them by undamaged files, then type the command again")

@@ -9,7 +9,7 @@ import pytest
 from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.file_finder import FileFinder, check_pattern, fill
+from comp.competition.file_finder import FileFinder, check_pattern, fill, find_ids
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -103,3 +103,18 @@ def test_all_images_of_a_competition_take_one_walk(tmp_path: Path) -> None:
     assert process_time() - start < 1  # about 0.02 s; a search for each file would take 10 s
     assert files == {name: [tmp_path / "data/train" / stain / f"{name}.PNG" for stain in stains] for name in ids}
     assert competition.image_files(Paths("x", tmp_path), "test", "t") == [tmp_path / f"data/test/{stain}/t.png" for stain in stains]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "ids"),
+    [
+        ("{id}_{channel}.png", ["a_red.png", "a_green.PNG", "b_c_red.png", "d_blue.png", "x/e_red.png", "f.png"], ["a", "b_c", "x/e"]),
+        ("{channel}/{id}.*", ["red/a.tif", "green/b.png", "blue/c.png", "red/d.txt", "red/deep/e.png"], ["a", "b", "deep/e"]),
+        ("**/{id}.png", ["a.png", "x/b.png", "x/y/c.png", "d.jpg"], ["a", "b", "c"]),
+        ("{id}/{id}-{channel}.png", ["a/a-red.png", "a/b-red.png", "c/d/c/d-green.png"], ["a", "c/d"]),
+        ("plate.{id}.tif", ["plate.1.tif", "plateX2.tif", "plate.3.tiff"], ["1"]),
+        ("{id}_{channel}.png", ["u\u0308_red.png"], ["\u00fc"]),
+    ],
+)
+def test_the_ids_of_a_folder_are_found_by_the_pattern(pattern: str, names: list[str], ids: list[str]) -> None:
+    assert find_ids(names, pattern, ("red", "green")) == ids
