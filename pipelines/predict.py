@@ -51,7 +51,7 @@ def main() -> None:
         say("note: no thresholds were tuned for these models, so 0.5 decides; make stack MODELS=... tunes them")
 
     def prepare(predictions: PredictionSet) -> PredictionSet:
-        return as_in_a_submission(predictions, task, stack, tuple(images.files))
+        return predictions if options.models else as_in_a_submission(predictions, task, stack, tuple(images.files))
 
     labelled = label_images(models_here(task, options.batch), stack, images, out, prepare)
     write_probabilities(out.with_suffix(".parquet"), labelled, columns.id)

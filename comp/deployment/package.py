@@ -69,7 +69,8 @@ def _check(task: Task, stack: FittedStack, out: Path) -> None:
 def _description(task: Task, stack: FittedStack, name: str) -> PackageDescription:
     competition, images, ids = task.competition, task.competition.images, task.test_ids
     assert images is not None
-    groups = test_duplicates(task.paths, ids)
+    # what a stack says of the test images has to agree with its submission; a mean of models has none
+    groups = test_duplicates(task.paths, ids) if stack.files else np.arange(len(ids))
     repeated = [np.flatnonzero(groups == group) for group in np.flatnonzero(np.bincount(groups) > 1)]
     return PackageDescription(
         competition=competition.name,
