@@ -42,9 +42,9 @@ def main() -> None:
     task = load_task(options.competition)
     stack = mean_of_models(task, options.models) if options.models else stack_here(task, options.stack or "default")
     paths, columns = task.paths, task.competition.columns
-    out = options.out or paths.new_labels(f"{stack.name}-{options.data.resolve().stem if options.data else 'test'}")
-    if options.out and out.exists():
-        raise DataError(f"{out} exists", "remove it, or choose another OUT")
+    out = options.out or paths.new_labels(stack.name, options.data)
+    if options.out:
+        check_new(out)
     images = find_images(task.competition, paths, options.data)
     say(f"predicting {len(images.files):,} images with {task.folds.count} folds of {', '.join(stack.needed)}")
     if options.models:
@@ -57,6 +57,20 @@ def main() -> None:
     write_probabilities(out.with_suffix(".parquet"), labelled, columns.id)
     write_labels(out, labelled, task.competition.labels, columns.id, columns.predicted)
     say(f"wrote {out} and {out.with_suffix('.parquet').name}: {labelled.decisions.sum(axis=1).mean():.2f} labels an image")
+
+
+def check_new(out: Path) -> None:
+    """Check that OUT can be written without replacing anything.
+
+    Raises:
+        ConfigError: it is no name of a CSV.
+        DataError: it, or the table beside it, exists.
+    """
+    if out.suffix != ".csv":
+        raise ConfigError(f"OUT={out} is no name of a CSV", "let it end with .csv")
+    for path in (out, out.with_suffix(".parquet")):
+        if path.exists():
+            raise DataError(f"{path} exists", "remove it, or choose another OUT")
 
 
 def as_in_a_submission(predictions: PredictionSet, task: Task, stack: FittedStack, ids: tuple[str, ...]) -> PredictionSet:

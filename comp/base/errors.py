@@ -34,5 +34,9 @@ class PredictionError(CompError):
     """A prediction file that breaks the contract."""
 
 
+class DamagedError(PredictionError):
+    """A file whose content is not what was written."""
+
+
 class SubmissionError(CompError):
     """A submission that is not valid, or that Kaggle did not take."""

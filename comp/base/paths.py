@@ -84,6 +84,10 @@ class Paths:
         """Vectors of all images by the network of a fold, of a model that embeds."""
         return self.model(model) / f"embeddings-{fold}.parquet"
 
+    def training_record(self, model: str, fold: int) -> Path:
+        """What is known of a training until its predictions are written."""
+        return self.run(model, fold) / "training.json"
+
     def weights(self, model: str, fold: int) -> Path:
         """The network that was trained without a fold."""
         return self.model(model) / f"weights-{fold}.safetensors"
@@ -107,9 +111,14 @@ class Paths:
         """A stack's own predictions of the rows in folds, each by a stack that was fitted without the row's fold."""
         return self.model(name) / "stack.parquet"
 
-    def new_labels(self, name: str) -> Path:
-        """The CSV with the labels of new images that a stack, or a mean of models, predicts by default; in a folder of its own."""
-        return file_of(self.submissions() / "predict", name, ".csv")
+    def new_labels(self, name: str, data: Path | None) -> Path:
+        """The CSV with the labels of new images, by a stack or a mean of models, if no other is asked for; in a folder of its own.
+
+        Args:
+            data: where the images come from; None: the test images. Folders of equal names get CSVs of their own.
+        """
+        source = f"{data.resolve().name}-{hash_of(str(data.resolve()), digits=8)}" if data else "test"
+        return file_of(self.submissions() / "predict", f"{name}-{source}", ".csv")
 
     def stack_test(self, name: str) -> Path:
         return self.model(name) / "stack-test.parquet"

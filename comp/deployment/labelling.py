@@ -74,7 +74,7 @@ def label_images(
     with working_folder(out.with_suffix("")) as folder:
         sizes, report = trained.sizes(stack.needed), out.with_name(f"{out.stem}-unreadable.csv")
         maps = read_into_maps(folder, images.files, len(images.channels), sizes, images.levels, report)
-        predicted = trained.predict(stack.needed, Pictures(tuple(images.files), images.channels, maps))
+        predicted = trained.predict(stack.needed, Pictures(tuple(images.files), images.channels, images.levels, maps))
     logits, decisions = stack.label(prepare(prediction_set(predicted, stack.classes)))
     return Labelled(tuple(images.files), stack.classes, logits, decisions)
 

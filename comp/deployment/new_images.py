@@ -35,7 +35,7 @@ def _files(competition: Competition, images: Images, paths: Paths, data: Path | 
     own = competition.folder(paths) / images.test
     if data is None or (data.is_dir() and data.resolve() == own.resolve()):
         return competition.all_image_files(paths, "test", read_test_ids(competition, paths))
-    if data.suffix.lower() in TABLES:
+    if data.suffix.lower() in TABLES and not data.is_dir():
         return _of_table(competition, paths, ids_of_submission(competition, data, "correct DATA"))
     if not data.is_dir():
         raise DataError(f"there is no folder {data}", "correct DATA: a folder of images, or a CSV of ids")

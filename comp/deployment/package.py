@@ -45,13 +45,15 @@ def write_package(task: Task, stack: FittedStack, name: str, out: Path) -> float
     models = trained.with_dependencies(stack.needed)
     experiments = {model: trained.experiment(model) for model in models}
     about = _description(task, stack, name)
-    with atomic_folder(out) as folder:
+    with atomic_folder(out.resolve()) as folder:
         for path, copy in track(list(_model_files(task, stack, experiments, folder)), "copying", unit="file"):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         write_fitted(Paths(task.competition.name, folder).fitted_stack(name), stack)
         _write_code(PackagePaths(folder), stack, experiments, about)
         _write_texts(PackagePaths(folder), task, stack, about)
+        if (own := PackagePaths(out).dataset()).is_file():  # the user's name may be in it
+            shutil.copyfile(own, PackagePaths(folder).dataset())
     return sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
 
 

@@ -1,6 +1,7 @@
 """What was trained here: the models and stacks of a competition, checked before they predict new images."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from comp.predictions.provenance import Provenance
 from comp.predictions.task import Task
 from comp.stacking.fitted_stack import FittedStack, read_fitted
 from comp.stacking.stack import Stack
+from comp.training.kept_files import fault_in_kept
 
 MEAN = {"name": "mean"}
 
@@ -35,6 +37,11 @@ def stack_here(task: Task, name: str) -> FittedStack:
             path = task.paths.model(model) / file
             if not path.exists() or hash_file(path) != before:
                 raise PredictionError(f"the stack {name} was fitted on another {path} than the present one", f"make it again: {again}")
+    for table, before in stack.features.items():
+        if not Path(table).exists() or hash_file(Path(table)) != before:
+            raise PredictionError(f"the stack {name} was fitted on another {table} than the present one", f"make it again: {again}")
+    if stack.competition != task.competition.name:
+        raise PredictionError(f"the stack {name} is of competition {stack.competition}", f"make it again: {again}")
     if stack.folds != task.folds.fingerprint or stack.data != task.data:
         raise PredictionError(f"the stack {name} was fitted on another fold map or train table", f"make it again: {again}")
     return stack
@@ -50,7 +57,7 @@ def mean_of_models(task: Task, models: Sequence[str]) -> FittedStack:
     classes = classes_of_all({model: check_can_predict(task, model).classes for model in models})
     weights = dict.fromkeys(sorted(models), 1 / len(models))
     mean = Stack(registry.build("blenders", MEAN), MEAN, weights, np.zeros(len(classes)), tuple(sorted(models)))
-    return FittedStack(task.competition.name, "+".join(models), classes, mean, (), {}, task.folds.fingerprint, task.data)
+    return FittedStack(task.competition.name, "+".join(models), classes, mean, {}, {}, task.folds.fingerprint, task.data)
 
 
 def models_here(task: Task, batch_size: int | None) -> TrainedModels:
@@ -81,8 +88,7 @@ def check_can_predict(task: Task, model: str) -> Provenance:
             if made.experiment != hash_of(experiment):
                 raise PredictionError(f"the folds of {needed} were made with different settings", f"make them alike: {again}")
             check_up_to_date(task, paths.fold_predictions(needed, fold), made)
-            for path, wanted in ((paths.weights(needed, fold), "size" in experiment), (paths.voters(needed, fold), "votes" in experiment)):
-                if wanted and not path.exists():
-                    what = f"there is no {path}, which predicts new images (KEEP=0, or an earlier version of this toolkit)"
-                    raise PredictionError(what, f"train it again: {again} RETRAIN=1")
+            if fault := fault_in_kept(paths, experiment, made):
+                what = f"{needed} cannot predict new images (trained with KEEP=0, or by an earlier version?): {fault}"
+                raise PredictionError(what, f"make it again: {again} RETRAIN=1")
     return read_predictions(paths.fold_predictions(model, 0)).provenance

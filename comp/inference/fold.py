@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from comp.base.errors import PredictionError
 from comp.inference.settings import PredictionSettings
 from comp.inference.weights import Weights
 from comp.neighbours.nearest import Floats
@@ -23,9 +24,17 @@ def load_network(
     Args:
         slot: decides the GPU, if there are several.
         done: told after each batch how many images it had.
+
+    Raises:
+        PredictionError: the network cannot be built from these weights with the installed packages.
     """
     framework = "keras" if weights.trainer == "keras" else "torch"
-    network: Network = importlib.import_module(f"comp.inference.{framework}_network").load(weights, settings, slot, done)
+    load = importlib.import_module(f"comp.inference.{framework}_network").load
+    try:
+        network: Network = load(weights, settings, slot, done)
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        what = f"a trained {weights.network.get('backbone', framework)} cannot be built here ({' '.join(str(error).split())[:160]})"
+        raise PredictionError(what, "install the versions of packages that it was trained with, or train it again") from None
     return network
 
 

@@ -21,6 +21,8 @@ from comp.inference.weights import WeightsFile, read_weights
 from comp.neighbours.nearest import Floats
 from comp.neighbours.votes import Voters
 
+OF_PREDICTION = {"tta", "votes"}  # settings that a trained network need not have been trained with
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -29,11 +31,13 @@ class Pictures:
     Attributes:
         ids: (N,).
         channels: their names, in the order in which the files hold them.
+        levels: the stored values of black and white, if the competition's YAML gives them.
         files: size in pixels -> file of (N, size, size, C).
     """
 
     ids: tuple[str, ...]
     channels: tuple[str, ...]
+    levels: tuple[float, float] | None
     files: Mapping[int, Path]
 
     def at(self, size: int) -> NDArray[np.uint8]:
@@ -84,6 +88,17 @@ class TrainedModels:
             raise PredictionError(f"{path} holds no settings of a model", self.again)
         return found
 
+    def settings(self, model: str) -> PredictionSettings:
+        """How a model predicts.
+
+        Raises:
+            PredictionError: its settings are not those of a model.
+        """
+        try:
+            return PredictionSettings.of(self.experiment(model), self.batch_size)
+        except (KeyError, TypeError):
+            raise PredictionError(f"{self.paths.experiment(model)} holds no settings of a model", self.again) from None
+
     def with_dependencies(self, models: Sequence[str]) -> list[str]:
         """The models, and before them those whose embeddings they use."""
         found: list[str] = []
@@ -104,7 +119,8 @@ class TrainedModels:
         """
         path, experiment = self.paths.weights(model, fold), self.experiment(model)
         found = read_weights(path, self.again)
-        if any(experiment.get(key) != value for key, value in found.settings.items()):
+        own = {key: value for key, value in experiment.items() if key in found.settings or key not in OF_PREDICTION}
+        if own != found.settings:
             raise PredictionError(f"{path} was trained with other settings than {self.paths.experiment(model)}", self.again)
         self._check_place(path, found.provenance, model, fold)
         return found
@@ -125,8 +141,8 @@ class TrainedModels:
     def _check_place(self, path: Path, made: Mapping[str, Any], model: str, fold: int) -> None:
         """Raise PredictionError if a file was made for another place."""
         for key, value in {"competition": self.paths.competition, "model": model, "fold": fold}.items():
-            if made[key] != value:
-                raise PredictionError(f"{path} was made as {key} {made[key]}, not {value}", self.again)
+            if made.get(key) != value:
+                raise PredictionError(f"{path} was made as {key} {made.get(key)}, not {value}", self.again)
 
     def predict(self, models: Sequence[str], pictures: Pictures) -> dict[str, Predicted]:
         """What each model says of the images.
@@ -136,10 +152,11 @@ class TrainedModels:
         """
         keras = [model for model in models if self.experiment(model)["trainer"] == "keras"]
         others = [model for model in models if model not in keras]
-        found = predict_together(self, others, pictures) if others else {}
-        if keras:  # TensorFlow and PyTorch get a process each
-            found |= in_own_process(predict_together, self, keras, pictures) if others else predict_together(self, keras, pictures)
-        return found
+        if not others:
+            return predict_together(self, keras, pictures)
+        # TensorFlow and PyTorch get a process each
+        found: dict[str, Predicted] = in_own_process(predict_together, self, keras, pictures) if keras else {}
+        return found | predict_together(self, others, pictures)
 
 
 def predict_together(trained: TrainedModels, models: Sequence[str], pictures: Pictures) -> dict[str, Predicted]:
@@ -169,7 +186,7 @@ class _Predicting:
     def fold(self, model: str, fold: int) -> Predicted:
         experiment = self.trained.experiment(model)
         trainer, rows = experiment["trainer"], np.arange(len(self.pictures.ids))
-        settings = PredictionSettings.of(experiment, self.trained.batch_size)
+        settings = self.trained.settings(model)
         made: Mapping[str, Any] = {}
         vectors = voters = network = images = None
         if "votes" in experiment:
@@ -185,7 +202,7 @@ class _Predicting:
         """(N, D) of a model that embeds."""
         if (model, fold) not in self.embedded:
             experiment = self.trained.experiment(model)
-            settings = PredictionSettings.of(experiment, self.trained.batch_size)
+            settings = self.trained.settings(model)
             embedder = TrainedFold(experiment["trainer"], settings, self.network(model, fold)[0])
             self.embedded[model, fold] = embedder.embed(self.pictures.at(experiment["size"]))
         return self.embedded[model, fold]
@@ -198,10 +215,13 @@ class _Predicting:
     def network(self, model: str, fold: int) -> tuple[Network, Mapping[str, Any]]:
         """The network of a fold, and what it was made from."""
         found = self.trained.weights(model, fold)
-        if found.channels != self.pictures.channels:
-            path = self.trained.paths.weights(model, fold)
-            what = f"{path} was trained on the channels {', '.join(found.channels)}; the images have {', '.join(self.pictures.channels)}"
+        path, pictures = self.trained.paths.weights(model, fold), self.pictures
+        if found.channels != pictures.channels:
+            what = f"{path} was trained on the channels {', '.join(found.channels)}; the images have {', '.join(pictures.channels)}"
             raise PredictionError(what, "give images with the same channels, in the same order")
+        if found.levels != pictures.levels:
+            what = f"{path} was trained on images with the levels {found.levels or 'of their files'}, now {pictures.levels or 'none'}"
+            raise PredictionError(what, "go back to `bits` and `range` of `images` in the competition's YAML, or train it again")
         self.bar.set_description(f"{model} fold {fold}")
-        settings = PredictionSettings.of(self.trained.experiment(model), self.trained.batch_size)
+        settings = self.trained.settings(model)
         return load_network(found.weights, settings, done=self.bar.update), found.provenance

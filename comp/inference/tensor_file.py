@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from comp.base.errors import PredictionError
+from comp.base.errors import DamagedError, PredictionError
 from comp.base.files import atomic_write, read_bytes, regular
 
 KEY = "comp"  # of the metadata: a single one, because safetensors writes several in any order
@@ -33,7 +33,8 @@ def read_tensors(path: Path, again: str) -> tuple[dict[str, Any], dict[str, NDAr
     """What `write_tensors` wrote.
 
     Raises:
-        PredictionError: missing, damaged, another file, or of a later version; `again` is what to type then.
+        DamagedError: it is damaged, or another file; `again` is what to type then.
+        PredictionError: it is missing, cannot be read, or is of a later version.
     """
     try:
         data = read_bytes(path)
@@ -45,29 +46,33 @@ def read_tensors(path: Path, again: str) -> tuple[dict[str, Any], dict[str, NDAr
         tensors = load(data)
         header = json.loads(data[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "little")])
     except (SafetensorError, ValueError, RecursionError):
-        raise PredictionError(f"{path} is damaged: it cannot be read as safetensors", again) from None
+        raise DamagedError(f"{path} is damaged: it cannot be read as safetensors", again) from None
     try:
         sealed = json.loads(header["__metadata__"][KEY])
         about, digest = sealed["about"], sealed["sha256"]
         version = about["version"]
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise PredictionError(f"{path} was not written by this toolkit", again) from None
+        raise DamagedError(f"{path} was not written by this toolkit", again) from None
     if digest != _digest(about, tensors):
-        raise PredictionError(f"{path} is damaged: its content is not what was written", again)
+        raise DamagedError(f"{path} is damaged: its content is not what was written", again)
     if version != VERSION:
         raise PredictionError(f"{path} has version {version}, and this toolkit reads {VERSION}", again)
     return about, tensors
 
 
 def read_about(path: Path) -> dict[str, Any] | None:
-    """The JSON value about the tensors, without reading them; None if the file was not written by this toolkit, or is damaged."""
+    """The JSON value about the tensors, without reading them; None if the file was not written by this toolkit, or is damaged.
+
+    It has a "provenance".
+    """
     try:
         with open(path, "rb", opener=regular) as file:
-            header = json.loads(file.read(int.from_bytes(file.read(LENGTH_BYTES), "little") % LONGEST_HEADER))
-        found: dict[str, Any] = json.loads(header["__metadata__"][KEY])["about"]
+            length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            header = json.loads(file.read(length if length < LONGEST_HEADER else 0))
+        found = json.loads(header["__metadata__"][KEY])["about"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return found
+    return found if isinstance(found, dict) and isinstance(found.get("provenance"), dict) else None
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from comp.base.errors import PredictionError
+from comp.base.errors import DamagedError
 from comp.inference.tensor_file import read_tensors, write_tensors
 from comp.neighbours.votes import Voters
 
@@ -22,11 +22,15 @@ def read_voters(path: Path, again: str) -> tuple[Voters, dict[str, Any]]:
     """The voters, and what they were made from.
 
     Raises:
-        PredictionError: the file is missing, damaged or another one; `again` is what to type then.
+        DamagedError: the file is damaged or another one; `again` is what to type then.
+        PredictionError: it is missing, cannot be read, or is of a later version.
     """
     about, tensors = read_tensors(path, again)
     try:
-        made: dict[str, Any] = about["provenance"]
-        return Voters(tensors["vectors"], tensors["labels"], json.loads(tensors["ids"].tobytes())), made
-    except (KeyError, ValueError):
-        raise PredictionError(f"{path} holds no voters", again) from None
+        made = dict(about["provenance"])
+        found = Voters(tensors["vectors"], tensors["labels"], json.loads(tensors["ids"].tobytes()))
+        if not len(found.vectors) == len(found.labels) == len(found.ids) or found.labels.shape[1] != len(made["classes"]):
+            raise ValueError("lengths differ")
+        return found, made
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise DamagedError(f"{path} holds no voters", again) from None

@@ -8,9 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.base.errors import PredictionError
+from comp.base.errors import DamagedError
 from comp.images.input_channels import InputChannels
 from comp.inference.tensor_file import read_tensors, write_tensors
+
+# what the provenance of weights says
+NEEDED = {
+    "competition",
+    "model",
+    "fold",
+    "classes",
+    "folds",
+    "data",
+    "images",
+    "depends_on",
+    "initial_weights",
+    "seed",
+    "threads",
+    "precision",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +85,18 @@ def read_weights(path: Path, again: str) -> WeightsFile:
     """A weights file, whole.
 
     Raises:
-        PredictionError: it is missing, damaged or another file; `again` is what to type then.
+        DamagedError: it is damaged or another file; `again` is what to type then.
+        PredictionError: it is missing, cannot be read, or is of a later version.
     """
     about, tensors = read_tensors(path, again)
     try:
         seen = about["input_channels"]
         channels = InputChannels(tuple(seen["columns"]), tuple(map(tuple, seen["mix"])) if seen["mix"] else None)
-        weights = Weights(about["trainer"], about["network"], channels, tensors)
+        weights = Weights(str(about["trainer"]), dict(about["network"]), channels, tensors)
         levels = tuple(about["levels"]) if about["levels"] else None
-        return WeightsFile(weights, about["settings"], about["provenance"], tuple(about["channels"]), levels)
-    except (KeyError, TypeError):
-        raise PredictionError(f"{path} holds no weights of this toolkit", again) from None
+        settings, provenance = dict(about["settings"]), dict(about["provenance"])
+        if lacking := NEEDED - set(provenance):
+            raise KeyError(*lacking)
+        return WeightsFile(weights, settings, provenance, tuple(about["channels"]), levels)
+    except (KeyError, TypeError, ValueError):
+        raise DamagedError(f"{path} holds no weights of this toolkit", again) from None

@@ -30,6 +30,7 @@ class Provenance(Strict):
         experiment, folds, data: hashes of the experiment, of the fold map, and of the train table (ids and labels). Weights have no
             `experiment`: they hold the settings of training themselves.
         images: hash of the train and test images that the network saw, see `ImageIdentity`; None if it saw none, or in older files.
+        embedder: of a model that embeds, hash of the settings that its embeddings depend on; how neighbours vote is not among them.
         depends_on: the models whose embeddings were an input -> their `network`.
         declared: why an imported model was never trained on these rows, as its owner declares.
         recipe: how a stack was made: its YAML, and the models it blends with the hashes of their files.
@@ -48,6 +49,7 @@ class Provenance(Strict):
     folds: str | None = None
     data: str
     images: str | None = None
+    embedder: str | None = None
     depends_on: dict[str, str] | None = None
     checkpoint: str | None = None
     tta: int | None = None
@@ -57,8 +59,8 @@ class Provenance(Strict):
 
     @property
     def network(self) -> str:
-        """A hash of what determined a trained network: its experiment, the source of its initial weights, and the images it saw."""
-        return hash_of([self.experiment, self.initial_weights, *([self.images] if self.images else [])])
+        """A hash of what determined a network's embeddings: its settings, the source of its initial weights, and the images it saw."""
+        return hash_of([self.embedder or self.experiment, self.initial_weights, *([self.images] if self.images else [])])
 
     @property
     def remake(self) -> str:
@@ -88,7 +90,7 @@ def check_same_settings(one: Provenance, other: Provenance, except_for: set[str]
     a, b = one.model_dump(exclude=except_for), other.model_dump(exclude=except_for)
     again = remake(one.competition, one.model, one.kind)
     for key, value in a.items():
-        unknown = key == "images" and None in (value, b[key])  # older files do not say
+        unknown = key in ("images", "embedder") and None in (value, b[key])  # older files do not say
         if b[key] != value and not unknown:
             raise PredictionError(
                 f"predictions of {one.model} differ in {key}: {value} ({_file_of(one)}) and {b[key]} ({_file_of(other)})",

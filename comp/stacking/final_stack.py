@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from comp.base.files import hash_file
 from comp.folds.fold_map import HOLDOUT
 from comp.metrics.bootstrap import Estimate, GroupBootstrap
 from comp.stacking.averaged_folds import matched
@@ -55,7 +56,7 @@ def final_stack(inputs: Inputs, labelled: PredictionSet, test: PredictionSet, ev
 
 def to_keep(inputs: Inputs, name: str, recipe: Recipe, stack: Stack) -> FittedStack:
     """The final stack with what it was fitted on, for its file."""
-    task, features = inputs.task, tuple(path.as_posix() for path in recipe.features)
+    task, features = inputs.task, {path.as_posix(): hash_file(path) for path in recipe.features}
     files = {member.name: member.files for member in inputs.members}
     return FittedStack(task.competition.name, name, task.classes.names, stack, features, files, task.folds.fingerprint, task.data)
 

@@ -25,7 +25,7 @@ class FittedStack:
     Attributes:
         classes: the names of the classes it predicts, in the order of the columns.
         stack: its thresholds are those for the mean over the networks of all folds.
-        features: the tables of further features that its recipe names.
+        features: path of a table of further features, as its recipe names it -> content hash.
         files: model -> name of a prediction file -> content hash; models that only sub-stacks blend are included, stacks are not.
         folds, data: fingerprints of the fold map and of the train table.
     """
@@ -34,7 +34,7 @@ class FittedStack:
     name: str
     classes: tuple[str, ...]
     stack: Stack
-    features: tuple[str, ...]
+    features: Mapping[str, str]
     files: Mapping[str, Mapping[str, str]]
     folds: str
     data: str
@@ -71,7 +71,7 @@ def write_fitted(path: Path, fitted: FittedStack) -> None:
         "name": fitted.name,
         "classes": list(fitted.classes),
         "stack": _as_json(fitted.stack),
-        "features": list(fitted.features),
+        "features": dict(fitted.features),
         "files": {model: dict(files) for model, files in fitted.files.items()},
         "folds": fitted.folds,
         "data": fitted.data,
@@ -140,7 +140,7 @@ def _from_json(content: dict[str, Any]) -> FittedStack:
         content["name"],
         tuple(content["classes"]),
         _stack(content["stack"]),
-        tuple(content["features"]),
+        dict(content["features"]),
         content["files"],
         content["folds"],
         content["data"],

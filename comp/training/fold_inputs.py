@@ -165,7 +165,9 @@ class FoldInputs:
 
     def provenance(self, **more: Any) -> Provenance:
         """Where the out-of-fold predictions come from; `more` holds the fields that depend on the trainer."""
+        embedder = self.experiment.embedder_hash if isinstance(self.experiment, MetricExperiment) else None
         return Provenance(
+            embedder=embedder,
             competition=self.competition.name, model=self.job.model, kind="oof", fold=self.job.fold, classes=self.classes,
             **self.origin(), **more,
         )  # fmt: skip

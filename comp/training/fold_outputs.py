@@ -50,8 +50,11 @@ class FoldResult:
     voters: Voters | None = None
 
 
-def write_fold(inputs: FoldInputs, result: FoldResult) -> None:
+def write_fold(inputs: FoldInputs, result: FoldResult, keep: bool) -> None:
     """Predict, and write everything. The out-of-fold predictions are written last: they make the fold complete.
+
+    Args:
+        keep: write the voters too, if there are any; else earlier ones are removed.
 
     Raises:
         DataError: images were replaced meanwhile; nothing is written.
@@ -80,8 +83,10 @@ def write_fold(inputs: FoldInputs, result: FoldResult) -> None:
     result.check()
     experiment = inputs.experiment.model_dump(mode="json")
     write_text(paths.experiment(model), yaml.safe_dump(experiment, sort_keys=False))
-    if result.voters and job.keep:
+    if result.voters and keep:
         write_voters(inputs.voters, result.voters, result.provenance.model_copy(update={"kind": "voters"}).model_dump(mode="json"))
+    else:
+        inputs.voters.unlink(missing_ok=True)
     for path, file in others.items():
         file.write(path)
     score = macro_f1(inputs.labels[held_out], out_of_fold.logits > 0)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from comp.base.errors import PredictionError
+from comp.base.errors import DamagedError
 from comp.base.progress import say
 from comp.inference.weights import Weights, WeightsFile, read_weights
 from comp.training.fold_inputs import FoldInputs
@@ -36,12 +36,13 @@ def finished_weights(inputs: FoldInputs, images: str, source: str) -> WeightsFil
     if not path.exists():
         return None
     try:
-        found = read_weights(path, "")
-    except PredictionError as error:
+        found = read_weights(path, f"move it away, or use the toolkit that wrote it; then: make fold-{job.fold} MODEL={job.model}")
+    except DamagedError as error:
         say(f"{error.what}; training again")
         return None
-    differs = what_differs(made(found), made_from(inputs, images, source))
+    differs = what_differs(origin_of(found), made_from(inputs, images, source))
     if not differs:
+        say(f"{job.name}: trained already ({path}), predicting")
         return found
     if not job.retrain:
         raise refusal(job, f"{path} was trained with {differs}")
@@ -49,7 +50,7 @@ def finished_weights(inputs: FoldInputs, images: str, source: str) -> WeightsFil
     return None
 
 
-def made(found: WeightsFile) -> dict[str, Any]:
+def origin_of(found: WeightsFile) -> dict[str, Any]:
     """What weights were made from, as `made_from` says it."""
     return {key: found.provenance.get(key) for key in MADE_FROM} | {"settings": dict(found.settings)}
 

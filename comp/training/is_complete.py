@@ -5,6 +5,7 @@ from comp.base.progress import say
 from comp.predictions.embeddings import Embeddings, read_embeddings
 from comp.predictions.prediction_file import Predictions, read_predictions
 from comp.training.fold_inputs import FoldInputs
+from comp.training.kept_files import fault_in_kept
 from comp.training.made_otherwise import changed_images, changed_inputs, only_prediction_differs, refusal
 from comp.training.run_record import read_record
 
@@ -32,7 +33,7 @@ def is_complete(inputs: FoldInputs, source: str | None) -> bool:
         try:
             found.append(read_embeddings(file) if file == embeddings else read_predictions(file))
         except PredictionError as error:
-            say(f"{error.what}; training again")
+            say(f"{error.what}; making it again")
     made = [file.provenance for file in found]
     changed = next(filter(None, (changed_inputs(inputs, job.fold, each, source) for each in made)), "") or changed_images(inputs, made)
     if not changed and any(file.provenance.kind == "test" and set(file.ids) != set(inputs.tables.test_ids) for file in found):
@@ -46,6 +47,10 @@ def is_complete(inputs: FoldInputs, source: str | None) -> bool:
         say(f"{job.name} was made with {changed}; training again, as RETRAIN=1 asks")
         return False
     if len(found) < len(files) - 1 or not record.exists():
+        return False
+    oof = next(file.provenance for file in found if file.provenance.kind == "oof")
+    if job.retrain and job.keep and (fault := fault_in_kept(paths, inputs.experiment.model_dump(mode="json"), oof)):
+        say(f"{fault}; making it again, as RETRAIN=1 asks")
         return False
     if read_record(record) is None:
         say(f"{record} is damaged, so nothing is known of that run; its predictions are whole")

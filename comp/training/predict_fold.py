@@ -1,6 +1,8 @@
 """What the trained network of a fold predicts: its held-out rows, the hold-out, the test images, and the embeddings of all."""
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +58,11 @@ def network_predicts(
 
     made = file.provenance
     known = {key: made[key] for key in ("seed", "threads", "precision", "initial_weights", "checkpoint", "images")}
-    record = read_record(inputs.paths.run_record(inputs.job.model, inputs.job.fold)) or {}
+    record = record_of_training(inputs)
     return FoldResult(
         provenance=inputs.provenance(tta=experiment.tta, **known),
         predict=predict,
-        check=lambda: check_images(inputs, seen, f"with the earlier ones back, the same command goes on from {inputs.weights}"),
+        check=lambda: check_images(inputs, seen, f"put the earlier ones back to go on from {inputs.weights}, or train anew: RETRAIN=1"),
         embeddings=vectors if isinstance(experiment, MetricExperiment) else None,
         voters=voters,
         seconds=record.get("training_seconds", 0.0),
@@ -73,7 +75,19 @@ def check_images(inputs: FoldInputs, seen: ImageIdentity, then: str) -> None:
     """Raise DataError if the images are not those that were there when the fold began."""
     if what := changes(seen, ImageIdentity.of(inputs.images())):
         what = f"images were replaced while {inputs.job.name} was trained ({what}), so nothing was written"
-        raise DataError(what, f"{then}; RESTART=1 trains with the present ones")
+        raise DataError(what, then)
+
+
+def record_of_training(inputs: FoldInputs) -> dict[str, Any]:
+    """What is known of the training of a fold's network; empty if its records are lost, or are of other trainings."""
+    paths, model, fold = inputs.paths, inputs.job.model, inputs.job.fold
+    wanted = json.loads(json.dumps(inputs.experiment.training_settings))
+    for path in (paths.training_record(model, fold), paths.run_record(model, fold)):
+        record = read_record(path) or {}
+        settings = {key: value for key, value in record.get("experiment", {}).items() if key not in inputs.experiment.of_prediction}
+        if settings == wanted:
+            return record
+    return {}
 
 
 def voters_of(inputs: FoldInputs, vectors: NDArray[np.float32]) -> Voters:

@@ -95,8 +95,8 @@ def check_not_trained_on(jobs: list[FoldJob]) -> None:
         competition, experiment, paths = job.load()
         if not isinstance(experiment, NetworkExperiment) or not experiment.initial_weights.endswith(".safetensors"):
             continue
-        made = (read_about(Path(experiment.initial_weights)) or {}).get("provenance", {})
-        same_fold = made.get("fold") == job.fold and paths.folds().exists() and made["folds"] == FoldMap.read(paths.folds()).fingerprint
+        made = (read_about(Path(experiment.initial_weights)) or {"provenance": {}})["provenance"]
+        same_fold = made.get("fold") == job.fold and paths.folds().exists() and made.get("folds") == FoldMap.read(paths.folds()).fingerprint
         if made.get("competition") == competition.name and not same_fold:
             what = f"initial_weights: {experiment.initial_weights} was trained on rows of fold {job.fold}, which {job.name} is judged by"
             raise ConfigError(what, f"give weights that were trained without them, such as those of another model's fold {job.fold}")

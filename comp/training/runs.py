@@ -47,7 +47,7 @@ class _Record(BaseModel):
 
     experiment: dict[str, Any]
     seconds: float
-    macro_f1_at_half: float | None = None
+    macro_f1_at_half: float
     time: str
     host: str
     device: str = ""

@@ -46,14 +46,16 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
             cv2.setNumThreads(1)
             seen = ImageIdentity.of(inputs.images(verify=True))
             seen.keep(inputs.paths)
-            file = trained_network(inputs, experiment, source, slot, seen)
+            trained_before = finished_weights(inputs, seen.hash, source)
+            file = trained_before or train_network(inputs, experiment, source, slot, seen)
             drop_checkpoint(inputs)
+            keep = job.keep or trained_before is not None
             with prediction_bar(inputs, slot) as bar:
-                write_fold(inputs, network_predicts(inputs, experiment, file, slot, seen, bar.update))
-            if not job.keep:
+                write_fold(inputs, network_predicts(inputs, experiment, file, slot, seen, bar.update), keep)
+            if not keep:
                 inputs.weights.unlink()
         elif isinstance(experiment, DependentExperiment):
-            write_fold(inputs, neighbours_vote(inputs, experiment))
+            write_fold(inputs, neighbours_vote(inputs, experiment), job.keep)
 
 
 def drop_checkpoint(inputs: FoldInputs) -> None:
@@ -66,16 +68,13 @@ def drop_checkpoint(inputs: FoldInputs) -> None:
         inputs.checkpoint.unlink(missing_ok=True)
 
 
-def trained_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str, slot: int, seen: ImageIdentity) -> WeightsFile:
-    """Train the network of one fold, from its checkpoint if there is one, and write its weights; a network that is trained already is read.
+def train_network(inputs: FoldInputs, experiment: NetworkExperiment, source: str, slot: int, seen: ImageIdentity) -> WeightsFile:
+    """Train the network of one fold, from its checkpoint if there is one, and write its weights.
 
     Args:
         source: where its initial weights come from.
         seen: the images.
     """
-    if found := finished_weights(inputs, seen.hash, source):
-        say(f"{inputs.job.name}: trained already ({inputs.weights}), predicting")
-        return found
     job, trainer = inputs.job, trainer_of(experiment)
     device = trainer.pick_device(slot)
     precision = trainer.precision(experiment, device)
@@ -102,16 +101,16 @@ def trained_network(inputs: FoldInputs, experiment: NetworkExperiment, source: s
         held_out=np.flatnonzero(inputs.tables.folds.fold == job.fold),
     )
     trained = trainer.train(experiment, data, run)
-    check_images(inputs, seen, f"with the earlier ones back, the same command goes on from {inputs.checkpoint}")
+    then = f"with the earlier ones back, the same command goes on from {inputs.checkpoint}; RESTART=1 trains with the present ones"
+    check_images(inputs, seen, then)
     validated = validation_seconds(run.curve)
-    write_json(inputs.paths.run_record(job.model, job.fold), {
+    write_json(inputs.paths.training_record(job.model, job.fold), {
         "device": trainer.device_name(device),
         "images_per_second": round(trained.images / trained.seconds, 1),
         "validation_seconds": round(validated, 1),
         "train_images": len(inputs.train_rows),
         "loss_by_epoch": trained.losses,
         "training_seconds": round(trained.seconds + validated, 1),
-        "seconds": round(trained.seconds + validated, 1),
         "experiment": experiment.model_dump(mode="json"),
         **circumstances(trainer.VERSIONS),
     })  # fmt: skip
@@ -119,6 +118,7 @@ def trained_network(inputs: FoldInputs, experiment: NetworkExperiment, source: s
         seed=experiment.seed, threads=experiment.train.threads, precision=precision, initial_weights=source,
         checkpoint=trainer.CHECKPOINT, images=seen.hash,
     )  # fmt: skip
-    made = provenance.model_copy(update={"kind": "weights", "experiment": None})
+    made = provenance.model_copy(update={"kind": "weights", "experiment": None, "embedder": None})
+    written = write_weights(inputs, trained.weights, made.model_dump(mode="json"))
     inputs.paths.fold_predictions(job.model, job.fold).unlink(missing_ok=True)  # of an earlier network, which RETRAIN=1 replaces
-    return write_weights(inputs, trained.weights, made.model_dump(mode="json"))
+    return written

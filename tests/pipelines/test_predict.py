@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from comp.inference.tensor_file import read_tensors, write_tensors
 from comp.metrics.logits import sigmoid
 from comp.predictions.prediction_file import mean_of_folds, read_predictions
 from tests.conftest import Project
@@ -32,6 +33,7 @@ YAMLS = {
 STACKED = ("tiny", "near", "cascade", "voting", "keras")
 PREDICT = ("--competition", "tiny")
 ALL = ("--stack", "all")
+TOGETHER = "was not made together with the predictions beside it"
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +115,9 @@ def test_without_out_the_files_have_a_place_and_are_replaced(made):
         ended = made.call("predict", *PREDICT, "--data", "data/tiny/train", "--models", "tiny")
         assert ended.returncode == 0, ended.stderr
     folder = made.root / "submissions/tiny/predict"
-    assert sorted(path.name for path in folder.iterdir()) == ["tiny-train.csv", "tiny-train.parquet"]
-    assert len((folder / "tiny-train.csv").read_text().splitlines()) == 37
+    (labels,) = folder.glob("tiny-train-*.csv")
+    assert sorted(folder.iterdir()) == [labels, labels.with_suffix(".parquet")]
+    assert len(labels.read_text().splitlines()) == 37
     assert "note: no thresholds were tuned for these models, so 0.5 decides" in ended.stdout
 
 
@@ -135,6 +138,7 @@ def copied(every_kind, tmp_path):
         (("--models", "small"), "there is no oof/tiny/small/fold-0.parquet: make fold-0 COMP=tiny MODEL=small"),
         (("--models", "tinny"), "there is no model tinny in oof/tiny, nor in configs/models: did you mean tiny?"),
         (("--models", "all"), "all is a stack: name it as STACK=all"),
+        (("--out", "labels", *ALL), "OUT=labels is no name of a CSV: let it end with .csv"),
         (("--out", "data/tiny/train.csv", *ALL), "data/tiny/train.csv exists: remove it, or choose another OUT"),
     ],
 )  # fmt: skip
@@ -172,16 +176,19 @@ def test_models_that_changed_since_are_refused(copied):
     (folder / "tiny/weights-1.safetensors").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert "oof/tiny/tiny/weights-1.safetensors is damaged" in refused("--models", "tiny")
     (folder / "tiny/weights-1.safetensors").unlink()
-    assert "there is no oof/tiny/tiny/weights-1.safetensors, which predicts new images (KEEP=0" in refused("--models", "tiny")
+    assert (
+        "tiny cannot predict new images (trained with KEEP=0, or by an earlier version?): there is no oof/tiny/tiny/weights-1.safe"
+        in refused("--models", "tiny")
+    )
     (folder / "tiny/weights-1.safetensors").write_bytes((folder / "two/weights-1.safetensors").read_bytes())
-    assert "oof/tiny/tiny/weights-1.safetensors was trained with other settings" in refused("--models", "tiny")
+    assert f"oof/tiny/tiny/weights-1.safetensors {TOGETHER} (other model, classes" in refused("--models", "tiny")
     (folder / "tiny/weights-1.safetensors").write_bytes((folder / "tiny/weights-2.safetensors").read_bytes())
-    assert "oof/tiny/tiny/weights-1.safetensors was made as fold 2, not 1" in refused("--models", "tiny")
+    assert f"oof/tiny/tiny/weights-1.safetensors {TOGETHER} (other fold)" in refused("--models", "tiny")
     (folder / "tiny/weights-1.safetensors").write_bytes(whole)
 
     voters = (folder / "near/voters-0.safetensors").read_bytes()
     (folder / "near/voters-0.safetensors").write_bytes((folder / "voting/voters-0.safetensors").read_bytes())
-    assert "oof/tiny/near/voters-0.safetensors was made with other settings than oof/tiny/near/exper" in refused("--models", "near")
+    assert f"oof/tiny/near/voters-0.safetensors {TOGETHER} (other model, " in refused("--models", "near")
     (folder / "near/voters-0.safetensors").write_bytes(voters)
 
     ended = copied.call("models", *PREDICT, "--models", "tiny", "--workers", "1", "--set", "tta=2")
@@ -191,6 +198,61 @@ def test_models_that_changed_since_are_refused(copied):
     assert "the folds of tiny were made with different settings: make them alike: make model COMP=tiny MODEL=tiny" in refused(
         "--models", "tiny"
     )
+
+
+def test_the_advice_for_missing_weights_and_voters_works(copied):
+    folder, retrain = copied.root / "oof/tiny", ("--workers", "1", "--retrain", "--set", "")
+    before, _ = predict(copied, copied.root / "before.csv", "--models", "tiny", "voting")
+    (folder / "tiny/weights-0.safetensors").unlink()
+    (folder / "voting/voters-1.safetensors").unlink()
+    for model in ("tiny", "voting"):
+        line = copied.refused(copied.call("predict", *PREDICT, "--models", model, "--out", "labels.csv"))
+        assert line.endswith(f"make it again: make model COMP=tiny MODEL={model} RETRAIN=1")
+        ended = copied.call("models", *PREDICT, "--models", model, *retrain)
+        assert ended.returncode == 0, ended.stderr
+        assert "making it again, as RETRAIN=1 asks" in ended.stdout
+        assert ended.stdout.count("complete, nothing to do") == 2
+    after, _ = predict(copied, copied.root / "after.csv", "--models", "tiny", "voting")
+    pd.testing.assert_frame_equal(after, before)
+
+
+def test_voters_of_an_earlier_network_do_not_vote(copied):
+    train = ("models", *PREDICT, "--workers", "1", "--retrain", "--models")
+    for arguments in (("near", "--set", "seed=7"), ("voting", "--no-keep", "--set", "")):
+        ended = copied.call(*train, *arguments)
+        assert ended.returncode == 0, ended.stderr
+    assert not list((copied.root / "oof/tiny/voting").glob("voters-*"))
+    line = copied.refused(copied.call("predict", *PREDICT, "--models", "voting", "--out", "labels.csv"))
+    assert "there is no oof/tiny/voting/voters-0.safetensors" in line
+
+
+def test_other_votes_leave_models_that_use_the_embeddings_alone(copied):
+    ended = copied.call("models", *PREDICT, "--workers", "1", "--models", "near", "--set", "votes.count=2")
+    assert ended.returncode == 0, ended.stderr
+    for model in ("voting", "cascade"):
+        ended = copied.call("models", *PREDICT, "--workers", "1", "--models", model, "--set", "")
+        assert ended.stdout.count("complete, nothing to do") == 3, ended.stderr
+    predict(copied, copied.root / "labels.csv", "--models", "voting", "cascade", "near")
+
+
+def test_other_levels_of_black_and_white_are_refused(copied):
+    path = copied.root / "configs/competitions/tiny.yaml"
+    path.write_text(path.read_text() + "images: {range: [0, 64]}\n")
+    line = copied.refused(copied.call("predict", *PREDICT, "--models", "tiny", "--out", "labels.csv"))
+    assert "was trained on images with the levels of their files, now (0.0, 64.0): go back to `bits` and `range`" in line
+
+
+def test_weights_that_fit_no_network_are_one_line(copied):
+    path = copied.root / "oof/tiny/tiny/weights-0.safetensors"
+    about, tensors = read_tensors(path, "")
+    for changes, lacking in (({"network": {"backbone": "no_such_net", "options": {}}}, ""), ({}, "backbone.fc.bias")):
+        write_tensors(path, about | changes, {name: tensor for name, tensor in tensors.items() if name != lacking})
+        line = copied.refused(copied.call("predict", *PREDICT, "--models", "tiny", "--out", "labels.csv"))
+        assert "cannot be built here (" in line
+        assert "install the versions of packages that it was trained with, or train it again" in line
+    for changes in ({"provenance": {}}, {"settings": []}, {"network": "x"}, {"input_channels": None}):
+        write_tensors(path, about | changes, tensors)
+        assert copied.refused(copied.call("predict", *PREDICT, "--models", "tiny", "--out", "labels.csv"))
 
 
 def test_images_with_other_channels_are_refused(copied):

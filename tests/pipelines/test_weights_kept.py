@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from comp.base.files import hash_file
 from comp.images.read import read_image
+from comp.inference.tensor_file import read_tensors, write_tensors
 from comp.predictions.embeddings import read_embeddings
 from comp.predictions.prediction_file import read_predictions
 from tests.pipelines.test_neighbours import METRIC
@@ -188,3 +189,44 @@ def test_a_network_can_start_from_the_weights_of_the_same_fold_and_from_no_other
     before = sorted(made.root.rglob("*"))
     assert what in made.refused(made.call("models", "--competition", "tiny", "--models", "next", "--workers", "1"))
     assert sorted(made.root.rglob("*")) == before
+
+
+def test_keep_0_leaves_weights_that_an_earlier_command_kept(made):
+    folder = made.root / "oof/tiny/tiny"
+    weights = hash_file(folder / "weights-0.safetensors")
+    assert "predicting again" in well(fold(made, 0, "tiny", "train.epochs=1 tta=2", "--no-keep"))
+    assert hash_file(folder / "weights-0.safetensors") == weights
+
+
+def test_weights_of_a_later_version_are_not_replaced(made, monkeypatch):
+    path = made.root / "oof/tiny/tiny/weights-0.safetensors"
+    monkeypatch.setattr("comp.inference.tensor_file.VERSION", 2)
+    write_tensors(path, *read_tensors_of(path))
+    monkeypatch.undo()
+    (path.parent / "fold-0.parquet").unlink()
+    before = hash_file(path)
+    line = made.refused(fold(made, 0, "tiny", "train.epochs=1"))
+    assert "weights-0.safetensors has version 2, and this toolkit reads 1: move it away, or use the toolkit that wrote it" in line
+    assert hash_file(path) == before
+
+
+def read_tensors_of(path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("comp.inference.tensor_file.VERSION", 1)
+        return read_tensors(path, "")
+
+
+def test_a_full_disk_while_the_new_weights_are_written_leaves_the_finished_fold(made, monkeypatch):
+    folder = made.root / "oof/tiny/tiny"
+    before = {path: hash_file(path) for path in folder.iterdir()}
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device", "weights")
+
+    monkeypatch.setattr("comp.inference.weights.write_tensors", full)
+    assert "free some space" in made.refused(fold(made, 0, "tiny", "train.epochs=2", "--retrain"))
+    monkeypatch.undo()
+    assert {path: hash_file(path) for path in folder.iterdir()} == before
+    well(fold(made, 0, "tiny", "train.epochs=2", "--retrain"))
+    record = json.loads((folder / "run-0.json").read_text())
+    assert (record["experiment"]["train"]["epochs"], len(record["loss_by_epoch"])) == (2, 2)

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from comp.base.files import hash_of
 from comp.base.schema import Strict
 from comp.competition.experiments.experiment import Spec
 from comp.competition.experiments.torch_experiment import TorchExperiment
@@ -39,3 +40,8 @@ class MetricExperiment(TorchExperiment):
     sampler: Spec = Field(default_factory=lambda: {"name": "identities"})
     plug_ins: ClassVar[dict[str, str]] = {**TorchExperiment.plug_ins, "metric_losses": "metric"}
     of_prediction: ClassVar[frozenset[str]] = frozenset({"tta", "votes"})
+
+    @property
+    def embedder_hash(self) -> str:
+        """A hash of the settings that the embeddings depend on."""
+        return hash_of(self.model_dump(mode="json", exclude={"votes"}))

@@ -18,7 +18,7 @@ TENSORS = {
     "turned": np.arange(6, dtype=np.float32).reshape(2, 3).T,
     "none": np.empty((0, 3), np.float32),
 }
-ABOUT = {"trainer": "torch", "levels": None, "mean": [0.1, 1 / 3], "unicode": "é"}
+ABOUT = {"trainer": "torch", "levels": None, "mean": [0.1, 1 / 3], "unicode": "é", "provenance": {}}
 
 
 @pytest.fixture

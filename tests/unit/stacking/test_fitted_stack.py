@@ -43,7 +43,7 @@ def new_images() -> PredictionSet:
 
 def finished(stack: Stack) -> FittedStack:
     files = {model: {"fold-0.parquet": "0" * 16} for model in stack.models}
-    return FittedStack("tables", "mine", ("Ä", "b", "c", "d"), stack, ("told.csv",), files, "1" * 16, "2" * 16)
+    return FittedStack("tables", "mine", ("Ä", "b", "c", "d"), stack, {"told.csv": "3" * 16}, files, "1" * 16, "2" * 16)
 
 
 def written(stack: Stack, folder: Path) -> Path:
@@ -76,7 +76,7 @@ def test_every_blender_goes_through_the_file(name: str, tmp_path: Path) -> None:
     assert (found.stack.thresholds == stack.thresholds).all()
     assert found.stack.thresholds[0] == np.inf
     assert (found.competition, found.name, found.classes) == ("tables", "mine", ("Ä", "b", "c", "d"))
-    assert (found.features, found.folds, found.data) == (("told.csv",), "1" * 16, "2" * 16)
+    assert (found.features, found.folds, found.data) == ({"told.csv": "3" * 16}, "1" * 16, "2" * 16)
     assert found.files == {model: {"fold-0.parquet": "0" * 16} for model in "abcd"}
     blend, decisions = found.label(new_images())
     expected = stack.blended(new_images())
