@@ -223,7 +223,7 @@ def test_a_changed_experiment_is_trained_again_if_asked_and_a_damaged_file_too(p
     assert path.read_bytes() != first
     assert "complete, nothing to do" in fold(project, 0, "tiny", "--set", "train.epochs=4", "--retrain").stdout
     path.write_bytes(path.read_bytes()[:100])
-    assert "training again" in fold(project, 0, "tiny", "--set", "train.epochs=4").stdout
+    assert "making it again" in fold(project, 0, "tiny", "--set", "train.epochs=4").stdout
 
 
 @pytest.mark.parametrize(
