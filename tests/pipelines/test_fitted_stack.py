@@ -84,7 +84,7 @@ def test_features_and_a_label_shift_are_part_of_it(project):
         ended = tables.stack("--stack", name, "--models", "good")
         assert ended.returncode == 0, ended.stderr
         fitted = read_fitted(file_of(tables, name))
-        assert fitted.features == ("told.csv",)
+        assert fitted.features == {"told.csv": hash_file(tables.root / "told.csv")}
         assert_labels_as_submitted(tables, fitted, ("good",))
     before = read_fitted(file_of(tables, "still")).stack
     assert before.blend == fitted.stack.blend
