@@ -28,6 +28,14 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def predicting_parser(description: str) -> argparse.ArgumentParser:
+    """The same with the options of commands that predict new images: see `chosen_stack`."""
+    made = parser(description)
+    made.add_argument("--models", nargs="*", default=[], metavar="NAME", help="their mean, instead of a stack")
+    made.add_argument("--stack", metavar="NAME", help="a finished stack (default: default)")
+    return made
+
+
 def run(command: Callable[[], None]) -> None:
     """Run `command`, with errors on one line: see `run_command`."""
     run_command(command, MEMORY, STOPPED)

@@ -9,28 +9,23 @@ The folder runs by itself (python predict.py --images DIR), and is ready to be a
 
 from pathlib import Path
 
-from comp.base.errors import ConfigError
 from comp.base.paths import PackagePaths
 from comp.base.progress import say
 from comp.deployment.package import write_package
-from comp.deployment.trained_here import mean_of_models, stack_here
+from comp.deployment.trained_here import chosen_stack
 from comp.predictions.task import load_task
-from pipelines.command import parser, run
+from pipelines.command import predicting_parser, run
 
 MEAN = "mean"  # the folder of a mean of models in a package, whose name may be too long for one
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--models", nargs="*", default=[], metavar="NAME", help="their mean, instead of a stack")
-    arguments.add_argument("--stack", metavar="NAME", help="a finished stack (default: default)")
+    arguments = predicting_parser(__doc__)
     arguments.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: packages/<competition>/<stack>)")
     options = arguments.parse_args()
 
-    if options.models and options.stack:
-        raise ConfigError("MODELS and STACK are both given", "name models, or a stack, which knows its models")
     task = load_task(options.competition)
-    stack = mean_of_models(task, options.models) if options.models else stack_here(task, options.stack or "default")
+    stack = chosen_stack(task, options.models, options.stack)
     out = options.out or task.paths.package(stack.name)
     size = write_package(task, stack, MEAN if options.models else stack.name, out)
     count = len(stack.needed)

@@ -18,29 +18,25 @@ from comp.base.errors import ConfigError, DataError
 from comp.base.progress import say
 from comp.deployment.labelling import label_images, write_labels, write_probabilities
 from comp.deployment.new_images import find_images
-from comp.deployment.trained_here import mean_of_models, models_here, stack_here
+from comp.deployment.trained_here import chosen_stack, models_here
 from comp.predictions.features import read_features
 from comp.predictions.task import Task, load_task
 from comp.stacking.averaged_copies import averaged
 from comp.stacking.fitted_stack import FittedStack
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.test_duplicates import test_duplicates
-from pipelines.command import parser, run
+from pipelines.command import predicting_parser, run
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = predicting_parser(__doc__)
     arguments.add_argument("--data", type=Path, metavar="PATH", help="a folder of images, or a CSV of ids (default: the test images)")
-    arguments.add_argument("--models", nargs="*", default=[], metavar="NAME", help="their mean, instead of a stack")
-    arguments.add_argument("--stack", metavar="NAME", help="a finished stack (default: default)")
     arguments.add_argument("--out", type=Path, metavar="CSV", help="where the labels go (default: submissions/<competition>/predict/)")
     arguments.add_argument("--batch", type=positive, metavar="N", help="images at once (default: twice the batch size of training)")
     options = arguments.parse_args()
 
-    if options.models and options.stack:
-        raise ConfigError("MODELS and STACK are both given", "name models, or a stack, which knows its models")
     task = load_task(options.competition)
-    stack = mean_of_models(task, options.models) if options.models else stack_here(task, options.stack or "default")
+    stack = chosen_stack(task, options.models, options.stack)
     paths, columns = task.paths, task.competition.columns
     out = options.out or paths.new_labels(stack.name, options.data)
     if options.out:

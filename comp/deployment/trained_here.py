@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from comp.base import registry
-from comp.base.errors import PredictionError
+from comp.base.errors import ConfigError, PredictionError
 from comp.base.files import hash_file, hash_of
 from comp.inference.models import TrainedModels
 from comp.predictions.file_checks import check_up_to_date
@@ -21,6 +21,18 @@ from comp.stacking.stack import Stack
 from comp.training.kept_files import fault_in_kept
 
 MEAN = {"name": "mean"}
+
+
+def chosen_stack(task: Task, models: Sequence[str], stack: str | None) -> FittedStack:
+    """What predicts new images: the mean of `models` if there are any, else the finished stack `stack`, by default `default`.
+
+    Raises:
+        ConfigError: models and a stack are named.
+        PredictionError: it cannot predict new images.
+    """
+    if models and stack:
+        raise ConfigError("MODELS and STACK are both given", "name models, or a stack, which knows its models")
+    return mean_of_models(task, models) if models else stack_here(task, stack or "default")
 
 
 def stack_here(task: Task, name: str) -> FittedStack:

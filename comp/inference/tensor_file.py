@@ -24,9 +24,9 @@ def write_tensors(path: Path, about: Mapping[str, Any], tensors: Mapping[str, ND
     """Write tensors and the JSON value `about`; equal contents give equal bytes."""
     tensors = {name: np.ascontiguousarray(tensor).reshape(tensor.shape) for name, tensor in tensors.items()}
     about = json.loads(_text({**about, "version": VERSION}))
-    sealed = _text({"about": about, "sha256": _digest(about, tensors)})
+    metadata = _text({"about": about, "sha256": _digest(about, tensors)})
     with atomic_write(path) as file:
-        file.write(save(tensors, {KEY: sealed}))
+        file.write(save(tensors, {KEY: metadata}))
 
 
 def read_tensors(path: Path, again: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -48,8 +48,8 @@ def read_tensors(path: Path, again: str) -> tuple[dict[str, Any], dict[str, NDAr
     except (SafetensorError, ValueError, RecursionError):
         raise DamagedError(f"{path} is damaged: it cannot be read as safetensors", again) from None
     try:
-        sealed = json.loads(header["__metadata__"][KEY])
-        about, digest = sealed["about"], sealed["sha256"]
+        metadata = json.loads(header["__metadata__"][KEY])
+        about, digest = metadata["about"], metadata["sha256"]
         version = about["version"]
     except (KeyError, TypeError, ValueError, RecursionError):
         raise DamagedError(f"{path} was not written by this toolkit", again) from None

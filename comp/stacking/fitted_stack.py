@@ -76,7 +76,7 @@ def write_fitted(path: Path, fitted: FittedStack) -> None:
         "folds": fitted.folds,
         "data": fitted.data,
     }
-    write_text(path, _sealed(content))
+    write_text(path, _with_checksum(content))
 
 
 def read_fitted(path: Path) -> FittedStack:
@@ -98,7 +98,7 @@ def read_fitted(path: Path) -> FittedStack:
         if not isinstance(content, dict) or content.get("kind") != KIND:
             raise PredictionError(f"{path} is no finished stack", f"make one: {again}")
         del content["sha256"]
-        if _sealed(content).encode() != raw:
+        if _with_checksum(content).encode() != raw:
             raise damaged
         if content["version"] != VERSION:
             what = f"{path} has version {content['version']}, and this toolkit reads version {VERSION}"
@@ -110,10 +110,10 @@ def read_fitted(path: Path) -> FittedStack:
         raise damaged from None
 
 
-def _sealed(content: dict[str, Any]) -> str:
+def _with_checksum(content: dict[str, Any]) -> str:
     """`content` as text with its own hash, always the same: whoever reads it writes it again and compares every byte."""
-    sealed = content | {"sha256": hash_of(content, digits=64)}
-    return json.dumps(sealed, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    checked = content | {"sha256": hash_of(content, digits=64)}
+    return json.dumps(checked, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _as_json(stack: Stack) -> dict[str, Any]:

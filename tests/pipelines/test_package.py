@@ -274,6 +274,23 @@ def test_a_package_is_replaced_as_a_whole_or_not_at_all(copied):
     assert [path.name for path in folder.parent.iterdir()] == ["all"]
 
 
+def test_the_dataset_s_own_name_is_kept_and_a_link_leads_to_the_folder(copied):
+    folder, link = copied.root / "elsewhere", copied.root / "linked"
+    folder.mkdir()
+    link.symlink_to(folder)
+    line = copied.refused(copied.call("package", *TINY, *ALL, "--out", "linked"))
+    assert line == "error: linked exists and is no package: remove it, or choose another OUT"
+    folder.rmdir()
+    shutil.copytree(copied.root / "packages/tiny/all", folder)
+    own = json.dumps({"title": "Tiny, mine", "id": "somebody/tiny-mine", "licenses": [{"name": "other"}]})
+    (folder / "dataset-metadata.json").write_text(own)
+    (folder / "README.md").write_text("old")
+    done(copied.call("package", *TINY, *ALL, "--out", "linked"))
+    assert link.is_symlink()
+    assert (folder / "dataset-metadata.json").read_text() == own
+    assert (folder / "README.md").read_text() != "old"
+
+
 def test_what_is_refused(copied):
     def refused(*arguments):
         return copied.refused(copied.call("package", *TINY, *arguments))

@@ -2,12 +2,14 @@
 
 import contextlib
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from comp.base.paths import Paths
 from comp.inference.tensor_file import read_tensors, write_tensors
 from comp.metrics.logits import sigmoid
 from comp.predictions.prediction_file import mean_of_folds, read_predictions
@@ -127,6 +129,17 @@ def test_without_out_the_files_have_a_place_and_are_replaced(made):
     assert "note: no thresholds were tuned for these models, so 0.5 decides" in ended.stdout
 
 
+def test_folders_of_equal_names_and_many_models_get_files_of_their_own(every_kind, tmp_path):
+    paths, many = Paths("tiny", every_kind.root), "+".join(f"model-{number}" for number in range(60))
+    for name in ("tiny", many):
+        places = [paths.new_labels(name, data) for data in (None, tmp_path / "a/images", tmp_path / "b/images", tmp_path / "a/images.csv")]
+        assert len(set(places)) == len(places)
+        assert all(len(place.name) < 255 and place.suffix == ".csv" for place in places)
+    assert paths.new_labels(many, None) != paths.new_labels(many + "x", None)
+    with contextlib.chdir(tmp_path):
+        assert paths.new_labels("tiny", Path("a/images")) == paths.new_labels("tiny", tmp_path / "b/../a/images")
+
+
 @pytest.fixture
 def copied(every_kind, tmp_path):
     shutil.copytree(every_kind.root, tmp_path / "project")
@@ -204,6 +217,24 @@ def test_models_that_changed_since_are_refused(copied):
     assert "the folds of tiny were made with different settings: make them alike: make model COMP=tiny MODEL=tiny" in refused(
         "--models", "tiny"
     )
+
+
+def test_a_stack_whose_table_of_features_changed_is_refused(copied):
+    ids, table = [f"image-{number:02d}" for number in range(42)], copied.root / "told.csv"
+    pd.DataFrame({"Id": ids, "width": range(42)}).to_csv(table, index=False)
+    recipe = "blenders: [{name: lightgbm, positives: 5, trees: 3}]\nthresholds: [{name: exact}]\nfeatures: [told.csv]\n"
+    (copied.root / "configs/stacks/told.yaml").write_text(recipe)
+    ended = copied.call("stack", *PREDICT, "--stack", "told", "--models", "tiny", "--workers", "1")
+    assert ended.returncode == 0, ended.stderr
+    labels, _ = predict(copied, copied.root / "labels.csv", "--stack", "told")
+    assert len(labels) == 6
+    pd.DataFrame({"Id": ids, "width": range(1, 43)}).to_csv(table, index=False)
+    told = ("predict", *PREDICT, "--stack", "told", "--out", "other.csv")
+    changed = "error: the stack told was fitted on another told.csv than the present one: make it again: make stack COMP=tiny STACK=told"
+    assert copied.refused(copied.call(*told)) == changed
+    table.unlink()
+    assert copied.refused(copied.call(*told)) == changed
+    assert not list(copied.root.glob("other*"))
 
 
 def test_the_advice_for_missing_weights_and_voters_works(copied):
