@@ -19,10 +19,12 @@ PIPE_CLOSED = 141  # the exit code a shell reports for a program that SIGPIPE en
 class LogBar(tqdm):
     """tqdm that updates its line on a terminal, and prints a new line every ten seconds elsewhere."""
 
+    monitor_interval = 0  # no thread that watches the bars: Ctrl-C at the exit would interrupt its end with a traceback
+
     def __init__(self, *items: Iterable[Any], **options: Any) -> None:
         terminal: dict[str, Any] = {"file": sys.stderr, "dynamic_ncols": True}
         log = {"file": _Lines(), "position": 0, "delay": 1, "mininterval": 10, "maxinterval": 10, "ncols": 100, "ascii": " #"}
-        super().__init__(*items, **{**options, **(terminal if sys.stderr.isatty() else log)})  # type: ignore[call-overload]
+        super().__init__(*items, **{"miniters": 1, **options, **(terminal if sys.stderr.isatty() else log)})  # type: ignore[call-overload]
 
 
 class _Lines(io.TextIOBase):

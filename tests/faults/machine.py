@@ -47,16 +47,16 @@ def _anew(name: str) -> Callable[[World], None]:
         "make folds": ("data/tiny.cache/duplicates.csv", "data/tiny.cache/train-128"),
         "make fold-0": ("oof/tiny/tiny/fold-0.parquet", "oof/tiny/tiny/weights-0.safetensors", "data/tiny.cache/train-32"),
         "make models": ("oof/tiny/tiny/fold-0.parquet", "oof/tiny/small/test-1.parquet"),
-        "make stack": ("submissions/tiny", "oof/tiny/quick"),
+        "make stack": ("submissions/tiny/*.*", "oof/tiny/quick"),  # not the labels of new images
         "make predict": ("submissions/tiny/predict",),
     }[name]
 
     def inflict(world: World) -> None:
-        for path in (world.root / each for each in made):
+        for path in [path for pattern in made for path in world.root.glob(pattern)]:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
-                path.unlink(missing_ok=True)
+                path.unlink()
 
     return inflict
 
