@@ -43,6 +43,18 @@ def lock(path: Path, holder: str) -> Iterator[None]:
         file_lock.release()
 
 
+@contextmanager
+def lock_if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` if no other process does; gives whether it is held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file_lock = FileLock(path)
+    acquired = _is_acquired(file_lock)
+    try:
+        yield acquired
+    finally:
+        file_lock.release()
+
+
 def _other_holder(file_lock: FileLock, name: Path) -> str | None:
     """Who holds the lock, as its file `name` says. None if the lock became free, and was acquired, while that file was not there."""
     last = time.monotonic() + SECONDS_TO_SIGN

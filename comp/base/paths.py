@@ -3,13 +3,16 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from getpass import getuser
 from pathlib import Path
+from tempfile import gettempdir
 
 from comp.base.errors import ConfigError
 from comp.base.files import hash_of
 
 LONGEST_NAME = 100  # bytes of a name; a file name has room for 255, and names get additions
 CURVE = "curve.csv"  # beside the checkpoint
+RENDEZVOUS = "rendezvous"  # of several processes, beside the checkpoint
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f\ud800-\udfff]|^\.{0,2}$|^[A-Za-z]:")
 
 
@@ -33,6 +36,11 @@ def file_of(folder: Path, image_id: str, ending: str) -> Path:
     """
     name = re.sub(r"[^\w.+=@-]|^\.", "_", image_id).encode()[:LONGEST_NAME].decode(errors="ignore")
     return folder / f"{name}{'' if name == image_id else f'-{hash_of(image_id, digits=8)}'}{ending}"
+
+
+def gpu_lock(gpu: str) -> Path:
+    """The lock of a GPU, which all projects of a user on this machine share."""
+    return Path(gettempdir()) / f"hpa-toolkit-{getuser()}" / f"gpu-{gpu}.lock"
 
 
 @dataclass(frozen=True)

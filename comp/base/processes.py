@@ -8,14 +8,45 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 QUIET_TRACKER = "ignore:resource_tracker"  # else Python's helper process warns, after Ctrl-C, of semaphores that it cleans up
 
 
+_sharing = 1  # processes that work side by side on the cores of this one
+
+
 def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores this process may use: its share, if others work beside it."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(there // _sharing, 1)
+
+
+def share_cores(processes: int) -> None:
+    """Say that this process is one of several that share the cores equally."""
+    global _sharing
+    _sharing = processes
+
+
+@contextmanager
+def beside(count: int, function: Callable[..., None], *arguments: Any) -> Iterator[list[SpawnProcess]]:
+    """Processes that run `function(number, *arguments)`, numbered from 1, during the block. If the block fails, they are killed."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=function, args=(number, *arguments), daemon=True) for number in range(1, count + 1)]
+    try:
+        for process in processes:
+            process.start()
+        yield processes
+    except BaseException:
+        for process in processes:
+            if process.pid is not None:
+                process.kill()
+        raise
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                process.join()
 
 
 def follow_parent() -> None:

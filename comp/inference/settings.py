@@ -20,7 +20,7 @@ class PredictionSettings:
 
     Attributes:
         batch_size: images at once.
-        precision: "auto", "bf16" or "fp32".
+        precision: "auto", "bf16", "fp16" or "fp32".
         threads: of the CPU; another number may change the last digits.
         tta: how many flips and quarter turns are averaged.
         votes: of a model whose neighbours vote.

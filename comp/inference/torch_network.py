@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from comp.base.errors import CompError
 from comp.images.input_channels import InputChannels
 from comp.images.torch_batches import ahead
 from comp.inference.settings import PredictionSettings
-from comp.inference.torch_device import pick_device, reading_threads
+from comp.inference.torch_device import device_name, is_out_of_memory, pick_device, reading_threads, use
 from comp.inference.weights import Weights
 from comp.models.networks import METRIC_LOSS, trained_network
 from comp.models.precision import autocast
@@ -51,13 +52,25 @@ class Predictor:
             some = slice(step * size, (step + 1) * size)
             return (self.channels.read(images, rows[some]), *(() if aux_features is None else (aux_features[some],)))
 
-        for batch in ahead(make, range(math.ceil(len(rows) / size)), reading_threads(self.device)):
-            pictures, *features = (each.to(self.device, non_blocking=True) for each in batch)
-            with autocast(self.settings.precision, self.device):
-                views = [self.network(turn(pictures, view), *features).float() for view in range(self.settings.tta)]
-            outputs.append(torch.stack(views).mean(dim=0).cpu())
+        for pictures, *features in ahead(make, range(math.ceil(len(rows) / size)), self.device, reading_threads(self.device)):
+            outputs.append(self._mean_of_views(pictures, *features))
             self.done(len(pictures))
         return torch.cat(outputs).numpy()
+
+    def _mean_of_views(self, *batch: Tensor) -> Tensor:
+        pictures, *features = batch
+        try:
+            with autocast(self.settings.precision, self.device):
+                views = [self.network(turn(pictures, view), *features).float() for view in range(self.settings.tta)]
+            return torch.stack(views).mean(dim=0).cpu()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            half = max(len(pictures) // 2, 1)
+            what = (
+                f"{device_name(str(self.device))} has too little memory to predict {len(pictures)} images of {pictures.shape[1]} px at once"
+            )
+            raise CompError(what, f'predict fewer at once: SET="predict_batch_size={half}", in make predict BATCH={half}') from None
 
 
 def weights_of(trainer: str, network: nn.Module, backbone: str, options: Mapping[str, Any], channels: InputChannels) -> Weights:
@@ -79,6 +92,7 @@ def load(weights: Weights, settings: PredictionSettings, slot: int, done: Callab
     """
     torch.set_num_threads(settings.threads)
     device = torch.device(pick_device(slot))
+    use(device)
     tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
     network = trained_network(weights.trainer, weights.network["backbone"], weights.network["options"], tensors).to(device)
     forward = (lambda images: network(images)[0]) if weights.trainer == "metric" else network

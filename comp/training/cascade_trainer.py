@@ -67,4 +67,4 @@ def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
 
     averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, with_features, run, validate)
     weights = weights_of("cascade", averaged, experiment.backbone, backbone_options(experiment, len(data.channels), 0), data.channels)
-    return Trained(weights, state.losses, state.seconds, state.step * experiment.train.batch_size)
+    return state.trained(weights)

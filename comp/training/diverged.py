@@ -19,8 +19,8 @@ def diverged(experiment: NetworkExperiment, run: Run, what: str, good_epochs: in
 
 
 def what_to_lower(experiment: NetworkExperiment, device: str) -> str:
-    """What to type so that training may not diverge: a third of the learning rate, and fp32 if it computed in bf16."""
+    """What to type so that training may not diverge: a third of the learning rate, and fp32 if it computed in bf16 or fp16."""
     lower = f'lower the learning rate: SET="train.lr={experiment.train.lr / 3:.2g}"'
-    if trainer_of(experiment).precision(experiment, device).startswith("bf16"):
+    if trainer_of(experiment).precision(experiment, device).startswith(("bf16", "fp16")):
         return f'{lower}, or compute in full precision: SET="train.precision=fp32"'
     return lower

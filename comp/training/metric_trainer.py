@@ -68,7 +68,7 @@ def train(experiment: MetricExperiment, data: FoldData, run: Run) -> Trained:
     averaged, state = fit(model, Criterion(experiment, model), experiment, replace(data, identity=numbered), run, validate)
     check_embeddings(Predictor(embedding_of(averaged.eval()), one_view(experiment), data.channels, device), experiment, data)
     weights = weights_of("metric", averaged, experiment.backbone, backbone_options(experiment, len(data.channels), 0), data.channels)
-    return Trained(weights, state.losses, state.seconds, state.step * experiment.train.batch_size)
+    return state.trained(weights)
 
 
 class Criterion:

@@ -47,6 +47,22 @@ class Watched:
     is_finite: Callable[[], bool]
 
 
+class Bystander:
+    """In the place of a monitor, in a process that trains together with the one that has it."""
+
+    def __enter__(self) -> "Bystander":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def after_step(self, rate: float) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
 class Monitor:
     """Follows one run: enter it, call `after_step` after every step, and `finish` at the end.
 

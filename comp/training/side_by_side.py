@@ -11,7 +11,7 @@ from multiprocessing.queues import SimpleQueue
 from tqdm import tqdm
 
 from comp.base.errors import CompError
-from comp.base.processes import cores, follow_parent, in_own_process, worker_pool
+from comp.base.processes import cores, follow_parent, in_own_process, share_cores, worker_pool
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.training.fold_job import FoldJob
@@ -44,8 +44,9 @@ def train_group(jobs: list[FoldJob], workers: int | None) -> None:
     """Train networks of one framework. If the framework keeps memory, no process trains twice."""
     experiments = [experiment for job in jobs if isinstance(experiment := job.load()[1], NetworkExperiment)]
     single_use, threads = experiments[0].own_process, max(experiment.train.threads for experiment in experiments)
+    together = max(experiment.devices for experiment in experiments)
     gpus = in_own_process(devices, experiments[0]) if single_use else devices(experiments[0])
-    workers = min(workers or gpus or max(cores() // threads, 1), len(jobs))
+    workers = min(workers or max((gpus or cores() // threads) // together, 1), len(jobs))
     if workers == 1 and not single_use:
         for job in jobs:
             train_fold(job)
@@ -61,7 +62,7 @@ def train_in_pool(jobs: list[FoldJob], workers: int) -> None:
     slots = context.SimpleQueue()
     for slot in range(workers):
         slots.put(slot)
-    with worker_pool(workers, start_worker, slots, context.RLock()) as pool:
+    with worker_pool(workers, start_worker, slots, context.RLock(), workers) as pool:
         for future in as_completed([pool.submit(train_in_slot, job) for job in jobs]):
             future.result()
 
@@ -74,7 +75,7 @@ def train_apart(jobs: list[FoldJob], workers: int) -> None:
         slots.put(slot)
 
     def alone(job: FoldJob) -> None:
-        with worker_pool(1, start_worker, slots, terminal) as pool:
+        with worker_pool(1, start_worker, slots, terminal, workers) as pool:
             slots.put(pool.submit(train_in_slot, job).result())
 
     threads = ThreadPoolExecutor(workers)
@@ -106,10 +107,11 @@ def devices(experiment: NetworkExperiment) -> int:
     return found
 
 
-def start_worker(slots: "SimpleQueue[int]", terminal: AbstractContextManager[bool]) -> None:
-    """Take a slot, and share the terminal with the other workers' progress bars."""
+def start_worker(slots: "SimpleQueue[int]", terminal: AbstractContextManager[bool], workers: int) -> None:
+    """Take a slot, and share the cores with the other workers, and the terminal with their progress bars."""
     global _slot
     follow_parent()
+    share_cores(workers)
     _slot = slots.get()
     tqdm.set_lock(terminal)
 

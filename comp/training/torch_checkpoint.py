@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
+from comp.inference.weights import Weights
 from comp.training.checkpoint_file import read_checkpoint, write_checkpoint
-from comp.training.trainer import Run
+from comp.training.torch_update import Update
+from comp.training.trainer import Run, Trained
 
 
 @dataclass
@@ -27,11 +28,17 @@ class TrainingState:
     run: Run
     model: nn.Module
     ema: ModelEmaV3
-    optimizer: Optimizer
+    update: Update
     step: int
     losses: list[float]
     loss_sum: Tensor
     seconds: float
+
+    def trained(self, weights: Weights) -> Trained:
+        """What the finished training returns."""
+        settings, update = self.update.experiment.train, self.update
+        skipped = int(update.skipped) if update.scaler.is_enabled() else None
+        return Trained(weights, self.losses, self.seconds, self.step * settings.batch_size, skipped)
 
     def end_epoch(self, steps: int) -> None:
         self.losses.append(self.loss_sum.item() / steps)
@@ -41,7 +48,9 @@ class TrainingState:
         state = {
             "model": self.model.state_dict(),
             "ema": self.ema.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.update.optimizer.state_dict(),
+            "scaler": self.update.scaler.state_dict(),
+            "skipped": self.update.skipped,
             "step": self.step,
             "losses": self.losses,
             "loss_sum": self.loss_sum,
@@ -62,7 +71,10 @@ class TrainingState:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.ema.module.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.update.optimizer.load_state_dict(state["optimizer"])
+        if "scaler" in state:  # checkpoints of earlier versions have none
+            self.update.scaler.load_state_dict(state["scaler"])
+            self.update.skipped.copy_(state["skipped"])
         self.step, self.losses, self.seconds = state["step"], state["losses"], state["seconds"]
         self.loss_sum.copy_(state["loss_sum"])
         torch.set_rng_state(state["generators"]["cpu"])

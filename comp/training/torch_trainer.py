@@ -1,6 +1,5 @@
 """Training a classifier with PyTorch, and prediction with it."""
 
-import platform
 from collections.abc import Callable
 
 import numpy as np
@@ -9,8 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from comp.base import registry
+from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.images.input_channels import statistics
+from comp.inference.torch_device import device_name as device_name
 from comp.inference.torch_device import devices as devices
 from comp.inference.torch_device import pick_device as pick_device
 from comp.inference.torch_network import Predictor, weights_of
@@ -20,6 +21,7 @@ from comp.models.initial_weights import weights_source
 from comp.models.precision import resolve_precision
 from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, fit
+from comp.training.torch_optimizer import check_optimizer
 from comp.training.trainer import FoldData, Run, Trained, one_view
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and labels (B, classes)
@@ -29,18 +31,23 @@ CHECKPOINT = "last epoch, averaged weights"
 
 def check(experiment: TorchExperiment, channels: int, weights: bool) -> None:
     """Raise ConfigError if timm has no such backbone, it cannot take such images, or its initial weights cannot be had or do not fit."""
+    check_optimizer(experiment)
+    check_devices(experiment)
     check_backbone(experiment)
     check_size(experiment, channels)
     if weights:
         check_initial_weights(experiment, channels)
 
 
+def check_devices(experiment: TorchExperiment) -> None:
+    """Raise ConfigError if there are fewer GPUs than are to train one network; without any, that many processes train it."""
+    asked, there = experiment.train.devices, devices()
+    if 0 < there < asked:
+        raise ConfigError(f"train.devices is {asked}, and this machine has {there} GPU{'s' * (there > 1)}", f'SET="train.devices={there}"')
+
+
 def initial_weights_source(experiment: TorchExperiment) -> str:
     return weights_source(experiment.initial_weights, experiment.backbone)
-
-
-def device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device != "cpu" else f"CPU {platform.machine()}"
 
 
 def precision(experiment: TorchExperiment, device: str) -> str:
@@ -62,7 +69,7 @@ def train(experiment: TorchExperiment, data: FoldData, run: Run) -> Trained:
     averaged, state = fit(model, lambda logits, labels, _: loss(logits.float(), labels), experiment, data, run, validate)
     options = backbone_options(experiment, len(data.channels), data.labels.shape[1])
     weights = weights_of("torch", averaged, experiment.backbone, options, data.channels)
-    return Trained(weights, state.losses, state.seconds, state.step * experiment.train.batch_size)
+    return state.trained(weights)
 
 
 def classifier_scores(logits: NDArray[np.float32], labels: NDArray[np.bool_], loss: Loss) -> Scores:

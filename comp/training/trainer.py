@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from comp.base import registry
 from comp.base.errors import ConfigError
-from comp.base.paths import CURVE
+from comp.base.paths import CURVE, RENDEZVOUS
 from comp.base.progress import LogBar
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, RareLabels
 from comp.competition.labels import label_priors
@@ -110,6 +110,7 @@ class Run:
         minutes: time between checkpoints; the state at the end of the run is always saved.
         position: line of the progress bar, for folds that train side by side.
         restart: ignore a checkpoint that was made from something else; otherwise it is an error.
+        rank, processes: which of the processes that train the network together this is; the first one, 0, leads.
     """
 
     fold: int
@@ -120,6 +121,13 @@ class Run:
     minutes: float = 5.0
     position: int = 0
     restart: bool = False
+    rank: int = 0
+    processes: int = 1
+
+    @property
+    def rendezvous(self) -> Path:
+        """Where the processes that train the network together find each other."""
+        return self.checkpoint.with_name(RENDEZVOUS)
 
     @property
     def curve(self) -> Path:
@@ -152,9 +160,11 @@ class Trained:
         losses: the mean training loss of each epoch.
         seconds: the training time, without validation; of interrupted runs it counts the time up to their last checkpoint.
         images: how many images were trained on in that time, counted again in every epoch.
+        skipped: how many updates were left out because gradients overflowed; None if they cannot.
     """
 
     weights: Weights
     losses: list[float]
     seconds: float
     images: int
+    skipped: int | None = None

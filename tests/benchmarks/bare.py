@@ -14,7 +14,7 @@ from comp.images.input_channels import statistics
 from comp.images.torch_batches import Batch
 from comp.models.backbone import Classifier, build_classifier
 from comp.models.precision import autocast
-from comp.training.torch_loop import learning_rate
+from comp.training.torch_optimizer import learning_rate
 from comp.training.trainer import FoldData
 
 CPU = torch.device("cpu")

@@ -110,6 +110,11 @@ class NetworkExperiment(Experiment):
     plug_ins: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
     of_prediction: ClassVar[frozenset[str]] = frozenset({"tta"})
 
+    @property
+    def devices(self) -> int:
+        """How many devices train one network together."""
+        return 1
+
     @field_validator("channels", mode="before")
     @classmethod
     def _list_picks(cls, value: Any) -> Any:

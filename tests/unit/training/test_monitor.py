@@ -16,7 +16,7 @@ from comp.base.schema import parse, parse_settings
 from comp.competition.experiments.experiment import NetworkExperiment, Training
 from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
 from comp.inference.torch_network import Predictor
-from comp.training import cascade_trainer, metric_trainer, torch_loop, torch_trainer
+from comp.training import cascade_trainer, metric_trainer, torch_optimizer, torch_trainer
 from comp.training.checkpoint_file import read_checkpoint
 from comp.training.curve import COLUMNS, read_curve
 from comp.training.monitor import Monitor, Watched
@@ -135,9 +135,9 @@ def finite(checkpoint):
 @pytest.mark.parametrize("step", [0, 20, 21, 22])
 def test_a_loss_that_is_not_finite_stops_before_a_checkpoint_and_a_retry_starts_from_the_good_one(tmp_path, monkeypatch, step):
     """Seven steps an epoch; after `step` good ones the learning rate is far too high."""
-    right = torch_loop.learning_rate
+    right = torch_optimizer.learning_rate
     with monkeypatch.context() as patched:
-        patched.setattr(torch_loop, "learning_rate", lambda now, *schedule: 1e30 if now >= step else right(now, *schedule))
+        patched.setattr(torch_optimizer, "learning_rate", lambda now, *schedule: 1e30 if now >= step else right(now, *schedule))
         with pytest.raises(CompError, match=r"tiny fold 0: training diverged, .* in epoch \d") as stopped:
             test_torch_trainer.run(tmp_path / "checkpoint.pt", minutes=0)
     good = (step + 1) // 7  # the first step at that rate still has a finite loss
@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_finite_stops_before_a_checkpoint_and_a_retry_starts_
         assert finite(tmp_path / "checkpoint.pt")[1]
         assert "checkpoint.pt is from before" in stopped.value.what
     with monkeypatch.context() as patched:  # as after every checkpoint of a good step
-        patched.setattr(torch_loop, "learning_rate", lambda now, *schedule: 1e30 if now >= step else right(now, *schedule))
+        patched.setattr(torch_optimizer, "learning_rate", lambda now, *schedule: 1e30 if now >= step else right(now, *schedule))
         with pytest.raises(CompError, match="training diverged"):
             test_torch_trainer.run(tmp_path / "checkpoint.pt", minutes=60)
     assert not step or finite(tmp_path / "checkpoint.pt")[1]

@@ -8,7 +8,7 @@ from comp.base.errors import PredictionError
 from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
 from comp.images.input_channels import InputChannels
 from comp.inference.torch_network import Predictor
-from comp.training.torch_loop import learning_rate
+from comp.training.torch_optimizer import learning_rate
 from comp.training.torch_trainer import pick_device, train
 from comp.training.trainer import FoldData, Run, prediction_settings
 from tests.unit.training.killed import killed_at
