@@ -24,7 +24,7 @@ def free_gpu(count: int, slot: int) -> Iterator[int]:
                 yield number
                 return
     if count:
-        say(f"note: all GPUs are in use, so GPU {slot % count} is shared; a fold needs the memory for two")
+        say(f"note: all GPUs are in use, so GPU {slot % count} is shared; it needs the memory for two folds")
     yield slot
 
 

@@ -1,10 +1,10 @@
-"""Measure this toolkit against its limits and its peers, on this machine's CPU: training, prediction, cache, folds, memory, stacking.
+"""Measure this toolkit against its limits and its peers, on this machine: training, prediction, cache, folds, memory, stacking.
 
     python -m tests.benchmarks --only folds thresholds
 
 The table shows medians of paired measurements with 95 % intervals. The control measures the peer against itself: its distance from 1
-is the noise. On two idle cores it takes about half an hour, most of it for stack_cost, which runs STACK=full. Other work on the machine
-makes the figures less exact. All files are temporary.
+is the noise. On two idle cores it takes about half an hour, most of it for stack_cost, which runs STACK=full. `gpu` needs a GPU. Other
+work on the machine makes the figures less exact. All files are temporary.
 """
 
 import argparse
@@ -29,6 +29,7 @@ MEASUREMENTS = (
     "validation",
     "predicting",
     "keras",
+    "gpu",
 )
 
 

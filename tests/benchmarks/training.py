@@ -28,7 +28,7 @@ from comp.images.input_channels import InputChannels
 from comp.models.precision import resolve_precision
 from comp.training.torch_trainer import train
 from comp.training.trainer import FoldData, Run
-from tests.benchmarks.bare import CPU, BareLoop, batches_in_memory
+from tests.benchmarks.bare import CPU, BareLoop, batches_in_memory, finish
 from tests.benchmarks.decoding import DecodedImages, loader
 from tests.benchmarks.inputs import PIXELS, filled, label_table, repeated, synthetic_images
 from tests.benchmarks.paired import Ratio, Seconds, Side, alternate, on_all_cores, take_turns
@@ -40,7 +40,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured for one backbone: in its turn, a side makes `steps` steps."""
+    """How much is measured for one backbone: in its turn, a side makes `steps` steps on a device."""
 
     backbone: str
     size: int
@@ -50,6 +50,7 @@ class Plan:
     steps: int
     loader_rounds: int
     loader_steps: int
+    device: str = "cpu"
 
     @property
     def rows(self) -> int:
@@ -131,6 +132,7 @@ def alternate_with_trainer(
             return
         done += 1
         if done % plan.steps == 0:
+            finish(torch.device(plan.device))
             seconds["trainer"].append(perf_counter() - started)
             others_run = True
             take_turns(others, done // plan.steps, seconds)
@@ -143,7 +145,7 @@ def alternate_with_trainer(
     try:
         with bar, redirect_stderr(StringIO()):  # hides the trainer's own bar, which would count the others' time
             folder = plan.folder / f"{plan.backbone}-{slot}"
-            train(experiment, data, Run(0, "cpu", folder / "checkpoint", {"run": "bench"}, "scratch", float("inf"), slot))
+            train(experiment, data, Run(0, plan.device, folder / "checkpoint", {"run": "bench"}, "scratch", float("inf"), slot))
     finally:
         hook.remove()
     return {name: np.array(values[1:]) for name, values in seconds.items()}

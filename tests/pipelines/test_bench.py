@@ -20,7 +20,7 @@ from comp.metrics.f1_search import best_thresholds
 from comp.metrics.macro_f1 import macro_f1
 from comp.training.torch_trainer import train
 from comp.training.trainer import FoldData, Run
-from tests.benchmarks import folds, keras, predicting, thresholds, validation
+from tests.benchmarks import folds, gpu, keras, predicting, thresholds, validation
 from tests.benchmarks.bare import BareLoop, batches_in_memory
 from tests.benchmarks.decoding import DecodedImages, loader
 from tests.benchmarks.inputs import filled, label_table, repeated, synthetic_images
@@ -258,3 +258,26 @@ def test_an_unknown_measurement_is_refused(tmp_path):
     ended = bench("--only", "coffee", temporary=tmp_path)
     assert ended.returncode == 2
     assert "folds" in ended.stderr.splitlines()[-1]
+
+
+def test_the_measurement_on_a_gpu_runs_on_a_cpu_too(tmp_path):
+    small = gpu.Load("test_resnet", 32, batches=(2, 4), precisions=("bf16", "fp16"), compiled=(False,), rounds=2, steps=2, matrix=64)
+    results = gpu.measure(tmp_path, small, device="cpu")
+    rows = [one.name for one in results if one.limit]
+    assert rows == [
+        f"test_resnet 32 px, batch {batch}, {precision}: trainer / bare loop" for precision in ("bf16", "fp16") for batch in (2, 4)
+    ]
+    assert all(float(one.measured.partition(" ")[0]) > 0 for one in results)
+
+
+def test_the_operations_of_a_network_are_counted(data):
+    """A linear layer of 4 x 8 x 8 inputs to 3 outputs: a product forward, and two backward for weights and inputs."""
+    bare = BareLoop(EXPERIMENT, data)
+    bare.model.backbone = torch.nn.Sequential(torch.nn.Conv2d(4, 2, 1, bias=False), torch.nn.Flatten(), torch.nn.Linear(2 * 8 * 8, 3))
+    convolution, linear = 2 * 4 * 2 * 64, 2 * 128 * 3
+    assert gpu.operations(bare, gpu.Load(size=8)) == 2 * convolution + 3 * linear  # the images need no gradient
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so(tmp_path):
+    assert gpu.measure(tmp_path) == [Result("gpu", "no GPU here")]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from comp.base import processes
+
 REPOSITORY = Path(__file__).parents[3]
 SCRIPT = """
 import os, time
@@ -39,3 +41,12 @@ def test_ctrl_c_while_workers_start_is_quiet(tmp_path: Path, seconds: float) -> 
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and its workers
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "stopped\n", "")
+
+
+def test_processes_side_by_side_share_the_cores(monkeypatch):
+    monkeypatch.setattr(processes, "_sharing", 1)
+    everything = processes.cores()
+    processes.share_cores(2)
+    assert processes.cores() == max(everything // 2, 1)
+    processes.share_cores(1000)
+    assert processes.cores() == 1
