@@ -7,13 +7,14 @@ AS :=  # make and some environments have variables of these names; only what is 
 KEEP :=
 OUT :=
 BATCH :=
+CACHE :=
 SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
 READY := .venv/.ready
 PEERS := .venv-peers/.ready
 PYTHON := .venv/bin/python
 RUN := $(PYTHON) -m pipelines.
 # Values reach the shell through the environment, so no quote in them can break a line. Dollars and stars in them stay what they are.
-VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH
+VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH CACHE
 export $(VALUES) SETUP_PYTHON
 typed = $(filter command environment,$(firstword $(origin $(1))))
 taken = $(eval override $(1) := $$(subst $$$$$$$$,$$$$,$$(value $(1))))
@@ -45,6 +46,7 @@ help: ## this list
 #: DETAILS  1: print the full tables too (make stack)
 #: QUICK    1: one fold of small synthetic images (make article)
 #: DATA     a folder in Kaggle's layout (make data, competition); a folder of new images, or a CSV of ids (make predict)
+#: CACHE    raw or compressed: the form of the image cache (make data; default: as it is, and by the free disk and memory for a new one)
 #: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict), or the folder (make package; default: packages/<competition>/<stack>)
 #: BATCH    images that are predicted at once (make predict; default: twice the batch size of training)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
@@ -72,7 +74,7 @@ practice: $(READY) ## everything on a synthetic competition: generate it, train,
 	@$(RUN)practice --competition practice --model arcface-efficientnet-lite0
 
 data: $(READY) ## generate, download (COMP=hpa) or link (DATA=dir) a competition's tables and images, and check them
-	@$(RUN)data --competition="$$COMP" $(call given,DATA,--data)
+	@$(RUN)data --competition="$$COMP" $(call given,DATA,--data) $(call given,CACHE,--cache)
 
 competition: $(READY) ## write the YAML of any folder in Kaggle's layout: COMP=name DATA=dir
 	@$(RUN)competition --competition="$$COMP" $(call given,DATA,--data)

@@ -13,13 +13,15 @@ from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import load_competition
 from comp.competition.data import check_data, ensure_data, link_data
-from comp.competition.image_cache import SPLITS, default_size, prepare_cache
+from comp.competition.image_cache import SPLITS, CacheChoice, default_size, prepare_cache
+from comp.images.cache import FORMS
 from pipelines.command import parser, run
 
 
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--data", type=Path, metavar="DIR", help="a folder in Kaggle's layout, to be used as the competition's")
+    arguments.add_argument("--cache", choices=FORMS, help="form of the image cache (default: as it is; the better one for a new cache)")
     options = arguments.parse_args()
     competition = load_competition(options.competition)
     paths = Paths(competition.name)
@@ -29,7 +31,7 @@ def main() -> None:
     check_data(competition, paths)
     if competition.images:
         for split in SPLITS:
-            prepare_cache(competition, paths, split, default_size(competition))
+            prepare_cache(competition, paths, split, default_size(competition), choice=CacheChoice(options.cache))
     say(f"{competition.folder(paths)} is complete")
 
 

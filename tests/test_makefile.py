@@ -68,6 +68,12 @@ def test_dollars_in_values_are_dollars(tmp_path, value):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_form_of_the_cache_is_only_what_is_typed(tmp_path, monkeypatch):
+    monkeypatch.setenv("CACHE", "/var/cache")
+    assert made(tmp_path, "data") == "<data><--competition=practice>"
+    assert made(tmp_path, "data", "CACHE=compressed") == "<data><--competition=practice><--cache=compressed>"
+
+
 def test_values_that_begin_with_a_dash_are_values(tmp_path):
     assert made(tmp_path, "submit", "MESSAGE=-baseline", "FILE=-x.csv").endswith("<--file=-x.csv><--message=-baseline>")
     assert made(tmp_path, "import", "COMP=--help", "VAL=-v") == "<importing><--competition=--help><--val=-v><--declare=holdout>"

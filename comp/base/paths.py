@@ -64,6 +64,11 @@ class Paths:
         """Folder of the image cache of `split` ("train" or "test") at `size` pixels."""
         return self.root / "data" / f"{self.competition}.cache" / f"{split}-{size}"
 
+    def caches(self, split: str) -> list[Path]:
+        """The image caches of `split` at all sizes."""
+        found = self.cache(split, 0).parent.glob(f"{split}-*")
+        return sorted(path for path in found if path.name.removeprefix(f"{split}-").isdecimal())
+
     def duplicates(self) -> Path:
         return self.root / "data" / f"{self.competition}.cache" / "duplicates.csv"
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 from comp.base.errors import DataError
@@ -13,7 +14,8 @@ from comp.competition.competition import Competition
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.tables import read_test_ids, read_train
 from comp.images.cache import Cache
-from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images.cache_sources import CacheContent
+from comp.images.cache_writer import fill_cache
 from comp.images.problems import Files
 from comp.images.read import Channel, read_image
 
@@ -21,7 +23,22 @@ SPLITS = ("train", "test")
 NAMED = 3  # images named in a line; the CSV has all of them
 
 
-def prepare_cache(competition: Competition, paths: Paths, split: str, size: int, verify: bool = False) -> Cache:
+@dataclass(frozen=True)
+class CacheChoice:
+    """What a user may choose about a cache.
+
+    Attributes:
+        form: "raw" or "compressed"; None: as the cache is, and the better one for a new cache.
+        from_files: make a new cache from the image files, although there may be a larger cache.
+    """
+
+    form: str | None = None
+    from_files: bool = False
+
+
+def prepare_cache(
+    competition: Competition, paths: Paths, split: str, size: int, verify: bool = False, choice: CacheChoice = CacheChoice()
+) -> Cache:
     """The complete cache of a split ("train" or "test") at `size` pixels; row i is image i of the table. Says so if it reads images.
 
     Args:
@@ -32,7 +49,8 @@ def prepare_cache(competition: Competition, paths: Paths, split: str, size: int,
     """
     files, images = image_files(competition, paths, split), competition.images
     assert images is not None
-    content = CacheContent(files, size, images.channels, images.levels, may_be_black=split == "test")
+    others = [] if choice.from_files else paths.caches(split)
+    content = CacheContent(files, size, images.channels, images.levels, split == "test", choice.form, others)
     folder = paths.cache(split, size)
 
     def announce(rows: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.images.input_channels import InputChannels
+from comp.images.input_channels import Images, InputChannels
 
 Arrays = tuple[NDArray[Any], ...]
 Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
@@ -41,7 +41,7 @@ class Batches:
         aux_features: (N, D) further features of the images.
     """
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.bool_]
     identity: NDArray[np.int64]
     rows: NDArray[np.int64]

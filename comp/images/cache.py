@@ -1,8 +1,11 @@
-"""The image cache: all images of a table at one size, uint8, memory-mapped.
+"""The image cache: all images of a table at one size, uint8, raw or compressed.
 
-A cache is a folder with three files: `images.u8` (N, size, size, C), rows in the order of the table; `index.json` (size, channels, ids,
+A cache is a folder with three files: the images (N, size, size, C), rows in the order of the table; `index.json` (size, channels, ids,
 levels); `rows.bin`, one record a row. A row is filled if its record has a stamp. `comp.images.cache_writer` writes the stamp when the
 pixels are on the disk. A folder with other content, or files of other lengths, is no cache.
+
+The images are `images.u8`, one row after the other, or `images.zst`, compressed rows that lie where their records say. Pixels, records and
+checksums are the same in both forms.
 """
 
 import json
@@ -20,8 +23,11 @@ from xxhash import xxh3_64_intdigest
 from comp.base.errors import DataError
 from comp.base.files import hash_of, read_text
 from comp.base.processes import cores
+from comp.images.stored_images import StoredImages
 
 VERSION = 2
+FORMS = RAW, COMPRESSED = "raw", "compressed"
+FILES = {RAW: "images.u8", COMPRESSED: "images.zst"}
 RECORD = np.dtype(
     [
         ("stamp", "<u8"),  # changes with the files of the row; 0 means not filled
@@ -31,7 +37,9 @@ RECORD = np.dtype(
         ("width", "<u4"),
         ("peak", "<u4"),  # the largest stored value of files with more than 8 bits, else 0
         ("from_grey", "<u4"),  # 1: a grey file was taken for red, green and blue
-        ("unused", "V24"),
+        ("offset", "<u8"),  # where the compressed pixels lie
+        ("length", "<u8"),
+        ("unused", "V8"),
     ]
 )  # a record has 64 bytes, so none lies across two pages, and the kernel writes it whole or not at all
 ROWS_AT_ONCE = 64  # whose checksums a thread computes
@@ -44,20 +52,32 @@ class Cache:
     """An open cache.
 
     Attributes:
-        images: (N, size, size, C) uint8, read-only, memory-mapped; row i is `ids[i]`.
+        images: (N, size, size, C) uint8, read from the disk when rows are taken; row i is `ids[i]`.
         levels: the stored values of black and white, if the competition's YAML gives them.
+        made_from: the name of the larger cache that this one was made from, if it was.
     """
 
     folder: Path
-    images: NDArray[np.uint8]
+    images: StoredImages
     ids: tuple[str, ...]
     channels: tuple[str, ...]
     records: NDArray[np.void]
     levels: tuple[float, float] | None = None
+    made_from: str | None = None
 
     @property
     def size(self) -> int:
-        return int(self.images.shape[1])
+        return self.images.shape[1]
+
+    @property
+    def form(self) -> str:
+        """Either "raw" or "compressed"."""
+        return COMPRESSED if self.images.compressed else RAW
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of the images on the disk."""
+        return self.images.path.stat().st_size
 
     def rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """The rows of `images` that hold `ids`, in their order.
@@ -83,11 +103,19 @@ class Cache:
         filled = np.flatnonzero(self.records["stamp"])
         blocks = [filled[start : start + ROWS_AT_ONCE] for start in range(0, len(filled), ROWS_AT_ONCE)]
         with ThreadPoolExecutor(cores()) as pool:
-            found = [each for block in pool.map(self._checksums, blocks) for each in block]
-        return filled[np.array(found, np.uint64) != self.records["checksum"][filled]]
+            found = [each for block in pool.map(self._damage, blocks) for each in block]
+        return filled[np.array(found, bool)]
 
-    def _checksums(self, rows: NDArray[np.int64]) -> list[int]:
-        return [checksum(self.images[row]) for row in rows]
+    def _damage(self, rows: NDArray[np.int64]) -> list[bool]:
+        return [self.undamaged(row) is None for row in rows.tolist()]
+
+    def undamaged(self, row: int) -> NDArray[np.uint8] | None:
+        """The pixels (size, size, C) of a row; None if they are not those that were written."""
+        try:
+            pixels = self.images[row]
+        except DataError:
+            return None
+        return pixels if checksum(pixels) == self.records["checksum"][row] else None
 
     def used_bits(self) -> int | None:
         """How many bits the stored values use, if files of 16 bits use fewer and the competition's YAML does not say so; else None."""
@@ -128,22 +156,42 @@ def open_cache(folder: Path) -> Cache:
     if index is None:
         raise DataError(f"there is no image cache {folder}", HOW_TO_FILL)
     ids, channels, levels = tuple(index["ids"]), tuple(index["channels"]), index["levels"]
-    shape = (len(ids), index["size"], index["size"], len(channels))
-    images = np.memmap(folder / "images.u8", np.uint8, "r", shape=shape)
-    records = np.fromfile(folder / "rows.bin", RECORD, len(ids))
-    return Cache(folder, images, ids, channels, records, tuple(levels) if levels else None)
+    records, form = _records(folder), form_of(index)
+    places = None if form == RAW else np.stack([records["offset"], records["length"]], axis=1).astype(np.int64)
+    images = StoredImages(folder / FILES[form], (len(ids), index["size"], index["size"], len(channels)), places)
+    return Cache(folder, images, ids, channels, records, tuple(levels) if levels else None, index.get("made_from"))
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of the cache in `folder`; None if there is no cache, or it is damaged. The index is written last."""
+    """The index of the cache in `folder`; None if there is no cache, or it is damaged. The index is written last.
+
+    Its keys are version, size, channels, ids, levels; "form", if the images are compressed; and "made_from", the name of the larger cache
+    that they were made from, if they were.
+    """
     try:
         index: dict[str, Any] = json.loads(read_text(folder / "index.json"))
         pixels = index["size"] ** 2 * len(index["channels"]) * len(index["ids"])
-        lengths = [(folder / name).stat().st_size * (folder / name).is_file() for name in ("images.u8", "rows.bin")]
-        whole = index["version"] == VERSION and lengths == [pixels, RECORD.itemsize * len(index["ids"])] and "levels" in index
+        files = [folder / FILES[form_of(index)], folder / "rows.bin"]
+        lengths = [path.stat().st_size for path in files if path.is_file()]
+        whole = index["version"] == VERSION and "levels" in index and lengths[1:] == [RECORD.itemsize * len(index["ids"])]
+        whole = whole and (lengths[0] == pixels if form_of(index) == RAW else lengths[0] >= end_of(_records(folder)))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return index if whole and pixels else None
+
+
+def form_of(index: dict[str, Any]) -> str:
+    """Either "raw" or "compressed"."""
+    return str(index.get("form", RAW))
+
+
+def end_of(records: NDArray[np.void]) -> int:
+    """Where compressed rows end in their file."""
+    return max((offset + length for offset, length in zip(records["offset"].tolist(), records["length"].tolist(), strict=True)), default=0)
+
+
+def _records(folder: Path) -> NDArray[np.void]:
+    return np.fromfile(folder / "rows.bin", RECORD)
 
 
 def checksum(pixels: NDArray[np.uint8]) -> int:

@@ -5,66 +5,28 @@ files of the row, so a row is read again if a file has changed. If the table has
 tables have are copied.
 """
 
-import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
-from comp.base.files import write_json
 from comp.base.locks import lock
 from comp.base.processes import cores
 from comp.base.progress import LogBar, say
-from comp.images.cache import RECORD, VERSION, Cache, checksum, open_cache, read_index
-from comp.images.formats.stored import WHOLE_ONE, Levels
-from comp.images.problems import NAMED, Files, Problems, check_no_problems, missing_files
-from comp.images.read import one_thread_an_image, read_image, resize
+from comp.images.cache import RAW, Cache, end_of, form_of, open_cache, read_index
+from comp.images.cache_files import CacheFiles, begin_files
+from comp.images.cache_form import choose_form
+from comp.images.cache_sources import CacheContent, RowSources
+from comp.images.problems import NAMED, Problems, check_no_problems, missing_files
+from comp.images.read import one_thread_an_image
 
-SECONDS_BETWEEN_FLUSHES = 0.5  # meanwhile the workers read on, so little is left to flush at the end
 AHEAD = 256  # images queued for each core, so that it has work while the disk is slow
-
-
-@dataclass(frozen=True)
-class CacheContent:
-    """What a cache is to hold.
-
-    Attributes:
-        files: the files of each id, in the order of the table.
-        levels: the stored values of black and white, as in `comp.images.read.read_image`.
-        may_be_black: take images whose every pixel is 0; else they count as damaged.
-    """
-
-    files: Files
-    size: int
-    channels: Sequence[str]
-    levels: Levels | None = None
-    may_be_black: bool = False
-
-    @property
-    def index(self) -> dict[str, Any]:
-        levels = list(self.levels) if self.levels else None
-        return {"version": VERSION, "size": self.size, "channels": list(self.channels), "ids": list(self.files), "levels": levels}
-
-    def stamps(self) -> NDArray[np.uint64]:
-        """A number above 0 for each id, which changes with its files."""
-        stamps = np.zeros(len(self.files), np.uint64)
-        for row, (image_id, paths) in enumerate(self.files.items()):
-            known: list[Any] = [image_id, self.size, len(self.channels), self.levels]
-            for path in paths:
-                status = path.stat()
-                known += [path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-            stamps[row] = int.from_bytes(blake2b(repr(known).encode(), digest_size=8).digest()) | 1
-        return stamps
 
 
 def fill_cache(folder: Path, content: CacheContent, then: str, announce: Callable[[int], None], verify: bool = False) -> Cache:
@@ -88,10 +50,10 @@ def fill_cache(folder: Path, content: CacheContent, then: str, announce: Callabl
         unreadable: Problems = []
         with lock(folder.with_name(f"{folder.name}.lock"), f"filling {folder}"):
             try:
-                if verify and read_index(folder) == content.index:
+                if verify and content.has(read_index(folder)):
                     _forget_damaged_rows(folder)
                 if not _is_filled(folder, content, stamps):  # another process may have filled it meanwhile
-                    _begin(folder, content.index)
+                    _begin(folder, content, stamps)
                     unreadable = _fill(folder, content, stamps, announce)
             except OSError as error:
                 what = f"{folder} cannot be written ({error.strerror})"
@@ -103,39 +65,43 @@ def fill_cache(folder: Path, content: CacheContent, then: str, announce: Callabl
 
 
 def _is_filled(folder: Path, content: CacheContent, stamps: NDArray[np.uint64]) -> bool:
-    return read_index(folder) == content.index and np.array_equal(open_cache(folder).records["stamp"], stamps)
+    return content.has(read_index(folder)) and np.array_equal(open_cache(folder).records["stamp"], stamps)
 
 
 def _previous(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.previous")
 
 
-def _begin(folder: Path, index: dict[str, Any]) -> None:
-    """Make `folder` a cache with this index. A cache with another index is renamed and kept."""
+def _begin(folder: Path, content: CacheContent, stamps: NDArray[np.uint64]) -> None:
+    """Make `folder` a cache for this content, and say in which form and why. A cache for another one is renamed and kept.
+
+    The new one is in the form of that one, if no other is asked for, and is made from what that one was made from.
+    """
     found = read_index(folder)
-    if found == index:
+    if found is not None and content.has(found) and not _is_mostly_waste(folder, stamps):
         return
+    before = found or read_index(_previous(folder))
+    index, pixels = content.index, content.size**2 * len(content.channels) * len(content.files)
+    if before is None:
+        form, why = (content.form, "as asked for") if content.form else choose_form(folder, pixels)
+        larger = content.larger_cache()
+        made_from = larger.folder.name if larger else None
+        say(f"cache {folder.name}: {form}, {why}{f'; made from {made_from}' if made_from else ''}")
+    else:
+        form, made_from = content.form or form_of(before), before.get("made_from")
+        if form != form_of(before):
+            say(f"cache {folder.name}: {form}, as asked for, instead of {form_of(before)}")
+    index |= ({"form": form} if form != RAW else {}) | ({"made_from": made_from} if made_from else {})
     if found is not None:
         shutil.rmtree(_previous(folder), ignore_errors=True)
         folder.rename(_previous(folder))
-    if folder.is_file():
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "rows.bin").write_bytes(bytes(RECORD.itemsize * len(index["ids"])))
-    _allocate(folder / "images.u8", index["size"] ** 2 * len(index["channels"]) * len(index["ids"]))
-    write_json(folder / "index.json", index)
+    begin_files(folder, index)
 
 
-def _allocate(path: Path, length: int) -> None:
-    """A file of zeros with its space on the disk reserved. Writing to it is faster, and cannot run out of space."""
-    if length > (free := shutil.disk_usage(path.parent).free):
-        raise DataError(f"{path} needs {length / 1e9:.1f} GB and {free / 1e9:.1f} are free", "free some space, or choose a smaller size")
-    with path.open("wb") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, length)
-        else:
-            file.truncate(length)
+def _is_mostly_waste(folder: Path, stamps: NDArray[np.uint64]) -> bool:
+    """Whether more than half of the compressed pixels are of rows that have to be read again."""
+    records = open_cache(folder).records
+    return 2 * int(records["length"][records["stamp"] == stamps].sum()) < end_of(records)
 
 
 def _forget_damaged_rows(folder: Path) -> None:
@@ -144,60 +110,40 @@ def _forget_damaged_rows(folder: Path) -> None:
     if len(damaged := cache.damaged_rows()):
         first = ", ".join(cache.ids[row] for row in damaged[:NAMED])
         say(f"{folder}: {len(damaged)} images are damaged ({first}{', ...' if len(damaged) > NAMED else ''}) and are read again")
-        with _Rows(folder, cache.images[0].nbytes) as rows:
-            rows.stamp([(int(row), np.zeros((), RECORD)) for row in damaged])
+        with CacheFiles(cache) as files:
+            files.forget(cache.records, damaged.tolist())
 
 
 def _fill(folder: Path, content: CacheContent, stamps: NDArray[np.uint64], announce: Callable[[int], None]) -> Problems:
     """Fill the rows with another stamp; returns what could not be read."""
-    cache, files = open_cache(folder), content.files
-    row_bytes = cache.images[0].nbytes
-    known = _known_rows(_previous(folder))
-    todo = [(row, image_id) for row, image_id in enumerate(files) if cache.records["stamp"][row] != stamps[row]]
+    cache = open_cache(folder)
+    todo = [(row, image_id) for row, image_id in enumerate(content.files) if cache.records["stamp"][row] != stamps[row]]
+    sources = RowSources(content, stamps, _opened(_previous(folder)), _made_from(cache, content))
     announce(len(todo))
     unreadable: Problems = []
-    with _Rows(folder, row_bytes) as rows, one_thread_an_image(), ThreadPoolExecutor(cores()) as pool:
-        rows.stamp([(row, np.zeros((), RECORD)) for row, _ in todo if cache.records["stamp"][row]])
+    with CacheFiles(cache) as files, one_thread_an_image(), ThreadPoolExecutor(cores()) as pool:
+        files.forget(cache.records, [row for row, _ in todo if cache.records["stamp"][row]])
 
         def read(row: int, image_id: str) -> tuple[int, NDArray[np.void]]:
-            stamp = stamps[row]
-            pixels, record = known.get(int(stamp)) or _read(files[image_id], content, stamp)
-            rows.write(row, pixels)
-            return row, record
+            return row, files.write(row, *sources.read(row, image_id))
 
         with LogBar(total=len(todo), desc=f"cache {folder.name}", unit="image") as bar:
             for image_id, future in _ahead(pool, read, todo):
                 try:
-                    rows.done(*future.result())
+                    files.done(*future.result())
                 except DataError as error:
                     unreadable.append((image_id, error.what))
                 bar.update()
     return unreadable
 
 
-def _read(files: Sequence[Path], content: CacheContent, stamp: np.uint64) -> tuple[NDArray[np.uint8], NDArray[np.void]]:
-    """Pixels (size, size, C) and the record of one image."""
-    image = read_image(files, len(content.channels), content.levels)
-    small = [resize(channel, content.size) for channel in image.channels]
-    pixels = np.asarray(cv2.merge(small), np.uint8)
-    # a channel that is not black at the small size is not black at the full size, and the small one is faster to check
-    black = [not cv2.countNonZero(resized) and not cv2.countNonZero(full) for full, resized in zip(image.channels, small, strict=True)]
-    if all(black) and not content.may_be_black:
-        others = f" (and its {len(files) - 1} other channels)" if len(files) > 1 else ""
-        raise DataError(f"{files[0]}{others} is all black, every pixel is 0", WHOLE_ONE)
-    bits = sum(is_black << channel for channel, is_black in enumerate(black))
-    height, width = image.channels[0].shape
-    return pixels, np.array((stamp, checksum(pixels), bits, height, width, image.peak, image.from_grey, b""), RECORD)
+def _opened(folder: Path) -> Cache | None:
+    return open_cache(folder) if read_index(folder) else None
 
 
-def _known_rows(folder: Path) -> dict[int, tuple[NDArray[np.uint8], NDArray[np.void]]]:
-    """Pixels and record of the filled rows of another cache, by stamp."""
-    if read_index(folder) is None:
-        return {}
-    cache = open_cache(folder)
-    damaged = set(cache.damaged_rows().tolist())
-    filled = [row for row in np.flatnonzero(cache.records["stamp"]).tolist() if row not in damaged]
-    return {int(cache.records["stamp"][row]): (cache.images[row], cache.records[row]) for row in filled}
+def _made_from(cache: Cache, content: CacheContent) -> Cache | None:
+    """The larger cache that this one is made from, if it is, and that one is still for the same images."""
+    return next((content.at_other_size(folder) for folder in content.others if folder.name == cache.made_from), None)
 
 
 def _ahead(pool: ThreadPoolExecutor, read: Any, todo: list[tuple[int, str]]) -> Iterator[tuple[str, Future[Any]]]:
@@ -212,46 +158,3 @@ def _ahead(pool: ThreadPoolExecutor, read: Any, todo: list[tuple[int, str]]) -> 
             yield waiting.popleft()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-class _Rows:
-    """The files of a cache, open for writing. Any thread may write pixels. Stamps are written when the pixels are on the disk."""
-
-    def __init__(self, folder: Path, row_bytes: int) -> None:
-        self._images = (folder / "images.u8").open("r+b")
-        self._records = (folder / "rows.bin").open("r+b")
-        self._row_bytes = row_bytes
-        self._waiting: list[tuple[int, NDArray[np.void]]] = []
-        self._flushed = monotonic()
-
-    def __enter__(self) -> "_Rows":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._images, self._records:
-            self.flush()
-
-    def write(self, row: int, pixels: NDArray[np.uint8]) -> None:
-        _write(self._images.fileno(), pixels, row * self._row_bytes)
-
-    def done(self, row: int, record: NDArray[np.void]) -> None:
-        self._waiting.append((row, record))
-        if monotonic() - self._flushed > SECONDS_BETWEEN_FLUSHES:
-            self.flush()
-
-    def flush(self) -> None:
-        os.fsync(self._images.fileno())
-        self.stamp(self._waiting)
-        self._waiting, self._flushed = [], monotonic()
-
-    def stamp(self, records: Sequence[tuple[int, NDArray[np.void]]]) -> None:
-        for row, record in records:
-            _write(self._records.fileno(), record, row * RECORD.itemsize)
-
-
-def _write(descriptor: int, values: NDArray[Any], offset: int) -> None:
-    """Write all bytes at `offset`. Not through a memory map: that is slower, and a failing disk would raise SIGBUS instead of an error."""
-    view = np.ascontiguousarray(values).view(np.uint8).reshape(-1).data
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written

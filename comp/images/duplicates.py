@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from comp.base.errors import DataError
 from comp.base.files import read_text
 from comp.base.progress import track
+from comp.images.input_channels import Images
 
 HASH_SIDE = 32  # pixels of the image that is hashed
 HASH_FREQUENCIES = 8  # in either direction: 8 x 16 frequencies, two comparisons each, 256 bits
@@ -35,13 +36,13 @@ HASHED_AT_ONCE = 512
 COMPARED_AT_ONCE = 64
 
 
-def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def perceptual_hashes(images: Images) -> NDArray[np.uint64]:
     """Hashes (N, 4) of 256 bits of images (N, H, W, C); near-duplicates differ in few bits."""
     hashes = np.empty((len(images), 4), np.uint64)
     starts = range(0, len(images), HASHED_AT_ONCE)
     for start in track(starts, "hash images", total=len(starts), unit="block"):
-        block = images[start : start + HASHED_AT_ONCE]
-        magnitude = np.abs(np.fft.rfft2(_window(HASH_SIDE) * np.stack([_grey(image, HASH_SIDE) for image in block])))
+        block = range(start, min(start + HASHED_AT_ONCE, len(images)))
+        magnitude = np.abs(np.fft.rfft2(_window(HASH_SIDE) * np.stack([_grey(images[row], HASH_SIDE) for row in block])))
         around = np.take(magnitude, range(-HASH_FREQUENCIES, HASH_FREQUENCIES + 1), axis=1)[:, :, 1 : HASH_FREQUENCIES + 2]
         here = around[:, :-1, :-1]
         bits = np.stack([here > around[:, :-1, 1:], here > around[:, 1:, :-1]], axis=1)
@@ -49,11 +50,11 @@ def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return hashes
 
 
-def find_duplicates(images: NDArray[np.uint8], ids: Sequence[str]) -> pd.DataFrame:
+def find_duplicates(images: Images, ids: Sequence[str]) -> pd.DataFrame:
     """All pairs of near-duplicates.
 
     Args:
-        images: (N, H, W, C), an array or a memory map. It is read once, and again for images with similar hashes.
+        images: (N, H, W, C). They are read once, and again for images with similar hashes.
 
     Returns:
         One row a pair: id_a, id_b, bits (in how many the hashes differ) and correlation (of the overlap, after aligning).

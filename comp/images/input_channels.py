@@ -1,12 +1,24 @@
 """The input channels of a network: channels of the cache, as they are or mixed."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import ConfigError
+
+
+class Images(Protocol):
+    """Images (N, H, W, C) uint8: an array, a memory map, or the images of a cache, which are read when rows are taken."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]: ...
 
 
 @dataclass(frozen=True)
@@ -25,8 +37,8 @@ class InputChannels:
     def __len__(self) -> int:
         return len(self.columns if self.mix is None else self.mix)
 
-    def read(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Rows of the cache as (B, H, W, input channels), copied out of the memory map in one pass."""
+    def read(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Rows of the cache as (B, H, W, input channels), a copy."""
         taken = images[rows]
         if self.columns != tuple(range(images.shape[-1])):
             taken = np.ascontiguousarray(taken[..., list(self.columns)])
@@ -66,7 +78,7 @@ class ChannelRecipe:
         return InputChannels(tuple(known.index(channel) for channel in self.channels or known), self.mix)
 
 
-def statistics(images: NDArray[np.uint8], channels: InputChannels, most: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def statistics(images: Images, channels: InputChannels, most: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each input channel in grey values, from up to `most` evenly spaced images."""
     rows = np.unique(np.linspace(0, len(images) - 1, num=min(most, len(images)), dtype=np.int64))
     moments = np.array([cv2.meanStdDev(channels.read(images, row[None])[0]) for row in rows])[..., 0]  # (rows, 2, channels)

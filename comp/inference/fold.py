@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import PredictionError
+from comp.images.input_channels import Images
 from comp.inference.settings import PredictionSettings
 from comp.inference.weights import Weights
 from comp.neighbours.nearest import Floats
@@ -53,14 +54,14 @@ class TrainedFold:
     network: Network | None = None
     voters: Voters | None = None
 
-    def embed(self, images: NDArray[np.uint8]) -> Floats:
+    def embed(self, images: Images) -> Floats:
         """(N, D) embeddings of length 1 of images (N, H, W, C), by a network that embeds. They are NaN where the network gives NaN."""
         assert self.network is not None
         mean = self.network(images, np.arange(len(images)))
         with np.errstate(invalid="ignore"):
             return mean / np.linalg.norm(mean, axis=1, keepdims=True)
 
-    def logits(self, images: NDArray[np.uint8] | None, rows: NDArray[np.int64], vectors: Floats | None = None) -> Floats:
+    def logits(self, images: Images | None, rows: NDArray[np.int64], vectors: Floats | None = None) -> Floats:
         """(len(rows), classes) logits of rows of `images`.
 
         Args:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from comp.base.quiet_tensorflow import keras
 from comp.images.augmentations.dihedral import turn
-from comp.images.input_channels import InputChannels
+from comp.images.input_channels import Images, InputChannels
 from comp.inference.keras_device import configure, pick_device
 from comp.inference.settings import PredictionSettings
 from comp.inference.weights import Weights
@@ -28,7 +28,7 @@ class Predictor:
     channels: InputChannels
     done: Callable[[int], object] = lambda images: None
 
-    def __call__(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def __call__(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits (len(rows), classes) for rows of `images` (N, H, W, C), the mean over the settings' views."""
         logits = []
         for start in range(0, len(rows), self.settings.batch_size):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from comp.base.errors import CompError
-from comp.images.input_channels import InputChannels
+from comp.images.input_channels import Images, InputChannels
 from comp.images.torch_batches import ahead
 from comp.inference.settings import PredictionSettings
 from comp.inference.torch_device import device_name, is_out_of_memory, pick_device, reading_threads, use
@@ -36,9 +36,7 @@ class Predictor:
     done: Callable[[int], object] = lambda images: None
 
     @torch.inference_mode()
-    def __call__(
-        self, images: NDArray[np.uint8], rows: NDArray[np.int64], aux_features: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
+    def __call__(self, images: Images, rows: NDArray[np.int64], aux_features: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """The output (len(rows), ...) for rows of `images`, the mean over the settings' views.
 
         Args:

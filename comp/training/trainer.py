@@ -29,7 +29,7 @@ from comp.base.progress import LogBar
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, RareLabels
 from comp.competition.labels import label_priors
 from comp.images.batches import Batches, Copies
-from comp.images.input_channels import InputChannels
+from comp.images.input_channels import Images, InputChannels
 from comp.images.rare_copies import copies
 from comp.inference.settings import PredictionSettings
 from comp.inference.weights import Weights
@@ -70,7 +70,7 @@ class FoldData:
         held_out: rows to validate on while it trains, for the eye only; none are needed.
     """
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.bool_]
     train: NDArray[np.int64]
     channels: InputChannels

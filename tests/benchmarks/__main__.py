@@ -24,6 +24,7 @@ MEASUREMENTS = (
     "greedy",
     "stack_cost",
     "cache",
+    "full_size",
     "memory",
     "training",
     "validation",

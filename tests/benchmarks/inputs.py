@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from comp.base.progress import track
 from comp.images.cache import Cache
-from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images.cache_sources import CacheContent
+from comp.images.cache_writer import fill_cache
 from comp.images.problems import Files
 from comp.practice.catalogue import STRUCTURES, label_sets
 from comp.practice.draw import draw_field

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from comp.base.processes import cores
 from comp.competition.experiments.torch_experiment import TorchExperiment, TorchTraining
 from comp.competition.labels import LabelSpace
 from comp.images.input_channels import InputChannels
@@ -20,13 +21,14 @@ from comp.metrics.f1_search import best_thresholds
 from comp.metrics.macro_f1 import macro_f1
 from comp.training.torch_trainer import train
 from comp.training.trainer import FoldData, Run
-from tests.benchmarks import folds, gpu, keras, predicting, thresholds, validation
+from tests.benchmarks import folds, full_size, gpu, keras, predicting, thresholds, validation
 from tests.benchmarks.bare import BareLoop, batches_in_memory
 from tests.benchmarks.decoding import DecodedImages, loader
 from tests.benchmarks.inputs import filled, label_table, repeated, synthetic_images
 from tests.benchmarks.memory import anonymous_memory
 from tests.benchmarks.paired import Ratio, alternate, timed
 from tests.benchmarks.results import Result, at_least, at_most, table
+from tests.benchmarks.stored_forms import CODECS
 from tests.benchmarks.training import Plan, one_process
 
 ROOT = Path(__file__).parents[2]
@@ -227,6 +229,29 @@ def test_all_sides_of_the_measurement_of_prediction_take_their_turns(tmp_path):
     sides = {"bare", "control", "predictor", "files", "plain loop over files"}
     assert {side: len(values) for side, values in seconds.items()} == dict.fromkeys(sides, 2)
     assert len(met) == 3 * 5
+
+
+def test_every_form_of_stored_images_is_read_right_warm_and_cold(tmp_path, capsys):
+    source, images = full_size.images_at(tmp_path, 32)
+    assert source == "8 synthetic images"
+    forms = full_size.stored(tmp_path, images, 40)
+    right = np.stack(list(full_size.turned(images, 40)))
+    assert len(np.unique(right.reshape(40, -1), axis=0)) == 40
+    assert set(forms) > {"memory map", "cache, raw", "cache, compressed", *CODECS}
+    for form in forms.values():
+        full_size.drop(form.path)
+        np.testing.assert_array_equal(form.open()[np.array([7, 39, 0])], right[[7, 39, 0]])
+
+    results = full_size.measure(tmp_path, {32: 40}, rounds=1)
+    printed = capsys.readouterr().out
+    assert "32 px, 8 synthetic images, 40 in a file, batches of 32, images/s" in printed
+    line = next(line for line in printed.splitlines() if line.startswith("cache, raw "))
+    taken, ratio, *rates = line.removeprefix("cache, raw").split()
+    assert (taken, ratio) == ("4", "1.00")
+    assert len(rates) == 2 * sum(number <= cores() for number in full_size.THREADS)
+    assert all(float(rate.replace(",", "")) > 0 for rate in rates)
+    assert "32 px, cold, 1 thread, speed: cache, compressed / memory map" in [result.name for result in results]
+    assert not (tmp_path / "full-size-32").exists()
 
 
 def test_all_sides_of_the_keras_measurement_take_their_turns(tmp_path):

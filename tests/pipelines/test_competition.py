@@ -76,7 +76,7 @@ def test_real_images_take_over_the_classes_of_hpa(project: Path) -> None:
     cache = open_cache(Paths("hpa-sample", project).cache("test", 512))
     assert cache.images.shape == (13, 512, 512, 4)
     green = cv2.imread(str(folder / "test" / f"{cache.ids[5]}_green.png"), cv2.IMREAD_UNCHANGED)
-    np.testing.assert_array_equal(cache.images[5, ..., 1], green)
+    np.testing.assert_array_equal(cache.images[5][..., 1], green)
 
 
 @NEEDS_SHARED
@@ -126,7 +126,7 @@ def test_words_as_labels_and_one_colour_file_an_id(project: Path, tmp_path: Path
     assert "a (60 x 40 px, squeezed into a square)" in ended.stdout
     cache = open_cache(Paths("plants", project).cache("test", 40))
     red = cv2.resize(pictures["t"][..., 2], (40, 40), interpolation=cv2.INTER_AREA) / 257
-    assert abs(cache.images[0, ..., 0] - red).max() <= 1.01
+    assert abs(cache.images[0][..., 0] - red).max() <= 1.01
     assert "remarks" not in typed(project, "data", "--competition", "plants").stdout
 
 

@@ -21,7 +21,8 @@ from comp.competition.competition import Tables, load_competition
 from comp.competition.experiments.load import load_experiment
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.competition.tables import read_train
-from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images.cache_sources import CacheContent
+from comp.images.cache_writer import fill_cache
 from comp.images.input_channels import InputChannels
 from comp.inference.fold import load_network
 from comp.metrics.auroc import mean_auroc

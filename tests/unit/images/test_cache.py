@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from comp.base.errors import DataError
 from comp.base.locks import lock
-from comp.images import cache_writer
-from comp.images.cache import Cache, open_cache
-from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images import cache_files, cache_sources
+from comp.images.cache import FORMS, Cache, open_cache
+from comp.images.cache_sources import CacheContent
+from comp.images.cache_writer import fill_cache
 from comp.images.read import Image, read_image
 
 CHANNELS = ("red", "green")
@@ -44,8 +45,8 @@ def expected(files: dict[str, list[Path]], size: int = SIZE) -> NDArray[np.uint8
     return np.moveaxis(np.array(small), 1, 3)
 
 
-def fill(folder: Path, files: dict[str, list[Path]], size: int = SIZE) -> Cache:
-    return fill_cache(folder, CacheContent(files, size, CHANNELS), THEN, announce)
+def fill(folder: Path, files: dict[str, list[Path]], size: int = SIZE, form: str | None = None) -> Cache:
+    return fill_cache(folder, CacheContent(files, size, CHANNELS, form=form), THEN, announce)
 
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -55,7 +56,7 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         read.append(files[0].name.split("_")[0])
         return read_image(files, channels, levels)
 
-    monkeypatch.setattr(cache_writer, "read_image", counting)
+    monkeypatch.setattr(cache_sources, "read_image", counting)
     return read
 
 
@@ -63,9 +64,7 @@ def test_rows_are_the_images_in_the_order_of_the_table(tmp_path: Path) -> None:
     files = draw(tmp_path / "train", 70)
     cache = fill(tmp_path / "cache", files)
     assert cache.images.shape == (70, SIZE, SIZE, 2)
-    assert cache.images.dtype == np.uint8
-    assert isinstance(cache.images, np.memmap)
-    assert not cache.images.flags.writeable
+    assert cache.images[:].dtype == np.uint8
     np.testing.assert_array_equal(cache.images, expected(files))
     assert cache.ids == tuple(files)
     assert (cache.size, cache.channels, cache.remarks()) == (SIZE, CHANNELS, [])
@@ -101,7 +100,7 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.M
     cache = fill(tmp_path / "cache", files)
     assert read == ["id-4"]
     np.testing.assert_array_equal(cache.images, expected(files))
-    assert (cache.images[4, ..., 1] == 7).all()
+    assert (cache.images[4][..., 1] == 7).all()
 
 
 def test_another_size_or_other_channels_are_read_again(tmp_path: Path) -> None:
@@ -116,12 +115,14 @@ def test_another_size_or_other_channels_are_read_again(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from comp.images import cache_writer
-cache_writer.SECONDS_BETWEEN_FLUSHES = 0.01
+from comp.images import cache_files
+from comp.images.cache_sources import CacheContent
+from comp.images.cache_writer import fill_cache
+cache_files.SECONDS_BETWEEN_FLUSHES = 0.01
 folder, images = Path(sys.argv[1]), Path(sys.argv[2])
 files = {f"id-{n}": [images / f"id-{n}_{c}.png" for c in ("red", "green")] for n in range(int(sys.argv[3]))}
 print("ready", flush=True)
-cache_writer.fill_cache(folder, cache_writer.CacheContent(files, 32, ("red", "green")), "again", lambda rows: None)
+fill_cache(folder, CacheContent(files, 32, ("red", "green"), form=sys.argv[4]), "again", lambda rows: None)
 """
 
 
@@ -130,7 +131,8 @@ def stamped(folder: Path) -> int:
     return int((open_cache(folder).records["stamp"] != 0).sum()) if (folder / "index.json").exists() else 0
 
 
-def test_a_killed_filling_goes_on_and_no_row_is_wrong(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_killed_filling_goes_on_and_no_row_is_wrong(tmp_path: Path, form: str) -> None:
     count = 600
     draw(tmp_path / "train", 100, side=256)
     for number in range(100, count):
@@ -142,7 +144,7 @@ def test_a_killed_filling_goes_on_and_no_row_is_wrong(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     filled = [0]
     for _ in range(5):
-        command = [sys.executable, "-c", CHILD, folder, tmp_path / "train", str(count)]
+        command = [sys.executable, "-c", CHILD, folder, tmp_path / "train", str(count), form]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
             assert child.stdout is not None
             child.stdout.readline()
@@ -255,7 +257,7 @@ def test_bits_that_are_not_used_and_grey_files_are_remarked_on(tmp_path: Path) -
 
 def test_pixels_that_changed_on_the_disk_are_noticed_and_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = draw(tmp_path / "train", 70)
-    whole = fill(tmp_path / "cache", files).images.copy()
+    whole = fill(tmp_path / "cache", files).images[:]
     assert len(open_cache(tmp_path / "cache").damaged_rows()) == 0
     with (tmp_path / "cache" / "images.u8").open("r+b") as pixels:
         for row in (3, 68):
@@ -271,7 +273,7 @@ def test_pixels_that_changed_on_the_disk_are_noticed_and_read_again(tmp_path: Pa
 
 def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
     files, folder = draw(tmp_path / "train", 3), tmp_path / "cache"
-    whole = fill(folder, files).images.copy()
+    whole = fill(folder, files).images[:]
 
     def replaced_by_folder(path: Path) -> None:
         path.unlink()
@@ -321,13 +323,13 @@ def test_a_file_replaced_by_one_of_the_same_length_and_time_is_read_again(tmp_pa
     cv2.imwrite(str(files["id-0"][0]), np.full((64, 64), 20, np.uint8), [cv2.IMWRITE_PNG_COMPRESSION, 0])
     os.utime(files["id-0"][0], ns=(before.st_atime_ns, before.st_mtime_ns))
     assert files["id-0"][0].stat().st_size == before.st_size
-    assert fill(tmp_path / "cache", files).images[0, 0, 0].tolist() == [20, 10]
+    assert fill(tmp_path / "cache", files).images[0][0, 0].tolist() == [20, 10]
 
 
 def test_a_cache_that_another_process_has_filled_meanwhile_is_not_filled_again(tmp_path: Path) -> None:
     files, folder = draw(tmp_path / "train", 2), tmp_path / "cache"
     with lock(tmp_path / "cache.lock", "someone"):
-        command = [sys.executable, "-c", CHILD, folder, tmp_path / "train", "2"]
+        command = [sys.executable, "-c", CHILD, folder, tmp_path / "train", "2", "raw"]
         waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "ready\n"
@@ -346,7 +348,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def full(descriptor: int, data: memoryview, offset: int) -> int:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(cache_writer.os, "pwrite", full)
+    monkeypatch.setattr(cache_files.os, "pwrite", full)
     with pytest.raises(DataError, match="cannot be written"):
         fill(tmp_path / "cache", files)
     with pytest.raises(DataError, match=r"needs .* GB and .* are free"):
@@ -369,7 +371,8 @@ def test_anonymous_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
 MEASURED = """
 import re, sys, threading, time
 from pathlib import Path
-from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images.cache_sources import CacheContent
+from comp.images.cache_writer import fill_cache
 folder, image, count = Path(sys.argv[1]), Path(sys.argv[2]) / "id-0_red.png", int(sys.argv[3])
 peak = 0
 def watch():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from comp.base.errors import DataError
-from comp.images.cache_writer import CacheContent, fill_cache
+from comp.images.cache_sources import CacheContent
+from comp.images.cache_writer import fill_cache
 from comp.images.memory_maps import read_into_maps
 
 CHANNELS = ("red", "green", "blue", "yellow")
