@@ -388,4 +388,4 @@ print(peak)
 
 def anonymous_memory(folder: Path, images: Path, count: int) -> int:
     ended = subprocess.run([sys.executable, "-c", MEASURED, folder, images, str(count)], capture_output=True, text=True, check=True)
-    return int(ended.stdout)
+    return int(ended.stdout.splitlines()[-1])
