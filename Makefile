@@ -9,12 +9,23 @@ OUT :=
 BATCH :=
 CACHE :=
 SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
-READY := .venv/.ready
+OWN := .venv/.ready
 PEERS := .venv-peers/.ready
+# The Python of the commands: PYTHON, if it is typed or in local.mk; else .venv, once it is made; else an activated environment; else .venv.
+ACTIVATED := $(if $(wildcard $(OWN)),,$(or $(VIRTUAL_ENV),$(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX))))
+GIVEN := $(filter command file,$(firstword $(origin PYTHON)))
+ifeq ($(GIVEN)$(ACTIVATED),)
 PYTHON := .venv/bin/python
-RUN := $(PYTHON) -m pipelines.
+READY := $(OWN)
+else
+ifeq ($(GIVEN),)
+PYTHON := $(ACTIVATED)/bin/python
+endif
+READY := given_python
+endif
+RUN := "$$PYTHON" -m pipelines.
 # Values reach the shell through the environment, so no quote in them can break a line. Dollars and stars in them stay what they are.
-VALUES := COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH CACHE
+VALUES := PYTHON COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH CACHE
 export $(VALUES) SETUP_PYTHON
 typed = $(filter command environment,$(firstword $(origin $(1))))
 taken = $(eval override $(1) := $$(subst $$$$$$$$,$$$$,$$(value $(1))))
@@ -24,7 +35,7 @@ given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup data competition folds gallery model models stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
+.PHONY: help given_python setup_refused setup data competition folds gallery model models stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -60,14 +71,22 @@ help: ## this list
 #: DECLARE  holdout or oof: why the imported models never trained on the rows of VAL (default: holdout)
 #: LABELS   a table of true labels: to score against (make score; default: the practice competition's hidden labels) or to write over a submission (make overlay)
 #: AT_LEAST how many files must agree on a label (make vote; default: half of them)
+#: PYTHON   the Python that runs the commands, as it is: nothing is installed (default: .venv; before it is made, an activated environment)
+#: SETUP_PYTHON the Python that makes .venv (make setup)
 
-setup: $(READY) ## a .venv with everything the other targets need
-$(READY): pyproject.toml constraints.txt
+given_python:
+	@command -v "$$PYTHON" >/dev/null || { echo "error: there is no program '$$PYTHON': PYTHON is the name or the path of one Python, as in PYTHON=python3" >&2; exit 2; }
+
+setup_refused:
+	@echo "error: PYTHON is used as it is, and make setup makes .venv: leave out PYTHON, or name the Python that makes .venv: make setup SETUP_PYTHON=..." >&2; exit 2
+
+setup: $(if $(filter command,$(GIVEN)),setup_refused,$(OWN)) ## a .venv with everything the other targets need
+$(OWN): pyproject.toml constraints.txt
 	@[ -n "$$SETUP_PYTHON" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $$SETUP_PYTHON -m venv --clear .venv
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $$SETUP_PYTHON -m venv --clear .venv
 	@echo "installing into .venv (several GB, minutes)"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,faiss,keras]'
-	@touch $(READY)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,faiss,keras]'
+	@touch $(OWN)
 
 practice: $(READY) ## everything on a synthetic competition: generate it, train, stack, score
 	@$(MAKE) --no-print-directory data models stack score COMP=practice
@@ -138,28 +157,28 @@ article: $(READY) ## train the article's networks and compare their scores with 
 	@$(RUN)article $(if $(filter-out 0,$(QUICK)),--quick,--competition="$$COMP") $(call given,WORKERS,--workers)
 
 bench: $(READY) ## measure speed against the hardware's limits and other tools (about half an hour)
-	@$(PYTHON) -m tests.benchmarks
+	@"$$PYTHON" -m tests.benchmarks
 
 bench-stack: $(READY) ## compare our stack (STACK) with other tools on the folds of COMP's prediction files
-	@$(MAKE) --no-print-directory $(PEERS) || echo "AutoGluon could not be installed; the table is printed without it" >&2
-	@$(PYTHON) -m tests.benchmarks.stack_contest --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
+	@$(if $(GIVEN)$(ACTIVATED),[ -f $(PEERS) ],$(MAKE) --no-print-directory $(PEERS)) || echo "AutoGluon is not installed; the table is printed without it" >&2
+	@"$$PYTHON" -m tests.benchmarks.stack_contest --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
 $(PEERS): tests/benchmarks/peers/autogluon.txt
 	@echo "installing AutoGluon into .venv-peers (400 MB)"
-	@$(PYTHON) -m venv --clear .venv-peers
+	@"$$PYTHON" -m venv --clear .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $(PEERS)
 
 faults: $(READY) ## inject hundreds of faults: damaged files, full disks, kills, hostile values (half an hour on two cores)
-	@$(PYTHON) -m tests.faults
+	@"$$PYTHON" -m tests.faults
 
 check: $(READY) ## ruff, mypy, import-linter
-	@.venv/bin/ruff check .
-	@.venv/bin/ruff format --check --quiet . || { echo "error: not formatted: .venv/bin/ruff format ." >&2; exit 1; }
-	@.venv/bin/mypy
-	@.venv/bin/lint-imports
+	@"$$PYTHON" -m ruff check .
+	@"$$PYTHON" -m ruff format --check --quiet . || { echo "error: not formatted: $$PYTHON -m ruff format ." >&2; exit 1; }
+	@"$$PYTHON" -m mypy
+	@"$$PYTHON" -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 test: $(READY) ## the tests, with the simulation studies at small size
-	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest
+	@OMP_NUM_THREADS=1 "$$PYTHON" -m pytest
 
 studies: $(READY) ## the simulation studies at full size: nested scores against the truth (three minutes on two cores)
-	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m study tests/studies
+	@OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -m study tests/studies

@@ -3,5 +3,10 @@
 import signal
 import sys
 
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `command.run` begins: Ctrl-C while a command imports ends it without a traceback
+if sys.argv[:1] == ["-m"]:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `command.run` begins: Ctrl-C ends imports without a traceback
+
+    from comp.base.command_line import explain_missing_packages  # after the signal
+
+    explain_missing_packages()

@@ -8,11 +8,12 @@ import shlex
 from pathlib import Path
 
 from comp.base.errors import SubmissionError
+from comp.base.missing_packages import as_typed
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import Competition, load_competition
 from comp.competition.kaggle import check_submitted, submissions_page
-from comp.competition.kaggle_client import SUBMIT_SECONDS, as_typed, client_program, run_client
+from comp.competition.kaggle_client import SUBMIT_SECONDS, client_program, run_client
 from comp.competition.tables import read_test_ids
 from comp.submission.sidecar import class_subset, expected_score, read_sidecar
 from comp.submission.submission import check_submission, newest_submission

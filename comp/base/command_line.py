@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 from typing import NoReturn
 
 from comp.base.errors import CompError
+from comp.base.missing_packages import explained
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -20,6 +22,18 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def explain_missing_packages() -> None:
+    """From now on, a missing Python package ends this program with one line and exit code 2, also before its command runs."""
+    earlier = sys.excepthook
+
+    def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, ModuleNotFoundError) and (missing := explained(error)):
+            _stop(str(missing))
+        earlier(kind, error, trace)
+
+    sys.excepthook = explain
 
 
 def run_command(command: Callable[[], None], too_little_memory: str, stopped: str) -> None:
@@ -36,6 +50,10 @@ def run_command(command: Callable[[], None], too_little_memory: str, stopped: st
         command()
     except CompError as error:
         _stop(str(error))
+    except ModuleNotFoundError as error:
+        if not (missing := explained(error)):
+            raise
+        _stop(str(missing))
     except OSError as error:
         _stop(_described(error))
     except MemoryError:

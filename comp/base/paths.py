@@ -1,6 +1,7 @@
 """The only place that spells a path: where every stage reads and writes, below the project's root."""
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from getpass import getuser
@@ -235,8 +236,13 @@ def code_root() -> Path:
     return Path(__file__).parents[2]
 
 
+def constraints() -> Path | None:
+    """The exact versions of packages, if the environment in use is the one that make setup made; else None."""
+    return Path("constraints.txt") if Path(sys.prefix, ".ready").exists() else None
+
+
 def source_of(module: str) -> Path | None:
-    """The file of a module of `comp`, or the `__init__.py` of one of its packages; None if there is none of this name."""
+    """The file of a module of this project, or the `__init__.py` of one of its packages; None if there is none of this name."""
     path = code_root().joinpath(*module.split("."))
     found = (path.with_suffix(".py"), path / "__init__.py")
     return next((each for each in found if each.is_file()), None)

@@ -1,10 +1,11 @@
 """Downloading the data of a competition with Kaggle's client."""
 
+from comp.base.missing_packages import as_typed
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import Competition
 from comp.competition.kaggle import check_downloaded
-from comp.competition.kaggle_client import SILENT_SECONDS, as_typed, client_program, run_client
+from comp.competition.kaggle_client import SILENT_SECONDS, client_program, run_client
 from comp.images.archives import unzip
 
 

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 from comp.base.errors import DataError, SubmissionError
+from comp.base.missing_packages import as_typed
 from comp.base.paths import config
 from comp.competition.competition import Competition
-from comp.competition.kaggle_client import PROGRESS, Ended, as_typed, client_program
+from comp.competition.kaggle_client import PROGRESS, Ended, client_program
 
 UPLOADED = re.compile(r"Successfully submitted to .+")  # Kaggle's reply to a submission, a line of its own; the client prints it
 NO_CREDENTIALS = "Authentication required"  # the client's

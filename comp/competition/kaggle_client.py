@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from comp.base.errors import CompError
+from comp.base.missing_packages import install
 
 SUBMIT_SECONDS = 420.0  # the client itself tries again for up to six minutes if the connection breaks
 SILENT_SECONDS = 600.0  # a download may take days, but its progress bar moves
@@ -42,15 +43,8 @@ def client_program() -> Path:
     own = Path(sys.executable).parent / "kaggle"
     found = own if own.is_file() else shutil.which("kaggle")
     if found is None:
-        raise CompError("the kaggle program is not installed", "make setup")
+        raise CompError("the kaggle program is not installed", install(["kaggle", "six"]))  # which imports six without asking for it
     return Path(found)
-
-
-def as_typed(program: Path) -> str:
-    """How to type `program` here: its name if PATH finds it, else its path."""
-    if shutil.which(program.name) == str(program):
-        return program.name
-    return os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
 
 
 def run_client(command: list[str], seconds: float, count_from_last_output: bool = False) -> Ended:

@@ -10,10 +10,10 @@ import numpy as np
 from comp.base import registry
 from comp.base.errors import ConfigError, DataError, PredictionError
 from comp.base.files import atomic_folder, write_json, write_text
+from comp.base.needed_modules import needed_modules, other_packages
 from comp.base.paths import PackagePaths, Paths, code_root
 from comp.base.progress import track
 from comp.deployment import package_texts
-from comp.deployment.needed_modules import needed_modules, other_packages
 from comp.deployment.package_description import PackageDescription, fingerprint_of
 from comp.deployment.trained_here import models_here
 from comp.images.read import DECODERS, FORMATS
@@ -24,7 +24,14 @@ from comp.stacking.test_duplicates import test_duplicates
 
 ENTRY = "comp.deployment.packaged"
 OTHER_FORMATS = (".jpg", ".jpeg", ".tif", ".tiff")  # endings of files that OpenCV does not read here
-NOT_ALWAYS = {"lightgbm", *DECODERS}  # packages that the code imports, and needs only for some stacks and images
+NOT_ALWAYS = {
+    "lightgbm",
+    "pydantic",
+    "scipy",
+    "faiss",
+    "keras",
+    *DECODERS,
+}  # packages that the code imports, and needs for some stacks and images, if at all
 
 
 def write_package(task: Task, stack: FittedStack, name: str, out: Path) -> float:

@@ -6,14 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from comp.base.missing_packages import DISTRIBUTIONS
 from comp.base.paths import PackagePaths
 from comp.deployment.package_description import PackageDescription
 
-DISTRIBUTIONS = {
-    "numpy": "numpy", "pandas": "pandas", "cv2": "opencv-python-headless", "yaml": "PyYAML", "safetensors": "safetensors", "tqdm": "tqdm",
-    "torch": "torch", "timm": "timm", "tensorflow": "tensorflow", "lightgbm": "lightgbm",
-    "simplejpeg": "simplejpeg", "tifffile": "tifffile", "imagecodecs": "imagecodecs",
-}  # fmt: skip  # what is imported -> its name on PyPI
 LEAST, MOST = 6, 50  # characters of a title and of a slug that Kaggle's client takes
 
 SCRIPT = '''"""Label images with the trained networks in this folder: python predict.py --images DIR; --help shows all options."""
@@ -25,6 +21,9 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
 sys.dont_write_bytecode = True  # the folder stays as it is
 
+from comp.base.command_line import explain_missing_packages  # noqa: E402
+
+explain_missing_packages()
 from comp.deployment.packaged import main  # noqa: E402
 
 if __name__ == "__main__":
@@ -34,7 +33,7 @@ if __name__ == "__main__":
 
 def requirements(imported: Collection[str]) -> str:
     """The lines of requirements.txt for what the code imports; the versions here as comments."""
-    names = [name for package, name in DISTRIBUTIONS.items() if package in imported]
+    names = sorted((name for package, name in DISTRIBUTIONS.items() if package in imported), key=str.lower)
     return "".join(f"{name}  # {version(name)} where the package was made\n" for name in names)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from comp.base.errors import DataError
 from comp.base.files import regular
+from comp.base.missing_packages import install, is_installed
 from comp.images.formats.stored import WHOLE_ONE, Levels, NotRead, StoredChannel, StoredFile
 
 Channel = NDArray[np.uint8]
@@ -90,13 +91,14 @@ def read_stored(path: Path) -> StoredFile:
                 raise DataError(f"{path} {error.what}", error.then) from None
     *others, last = _decoders()
     lacking = [name for name in FORMATS.values() if name not in _decoders()]
-    more = f" ({' and '.join(lacking)} cannot be read without the packages {' '.join(DECODERS)})" if lacking else ""
+    packages = [name for name in DECODERS if not is_installed(name)]
+    more = f" ({' and '.join(lacking)} are read after: {install(packages)})" if lacking else ""
     raise DataError(f"{path} is no {', '.join(others)} or {last}{more}", WHOLE_ONE)
 
 
 @cache
 def _decoders() -> dict[str, ModuleType]:
-    """Name of a format -> its module. In a package, formats whose own Python package is not installed are left out."""
+    """Name of a format -> its module. Formats whose own Python package is not installed are left out."""
     found = {}
     for module, name in FORMATS.items():
         with suppress(ModuleNotFoundError):

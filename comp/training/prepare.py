@@ -60,7 +60,12 @@ def prepare(jobs: list[FoldJob]) -> None:
 def check_experiment(competition: Competition, experiment: Experiment) -> None:
     """Raise ConfigError if a plug-in, an option, a channel, a class or a model that it depends on does not exist."""
     for kind, key in experiment.plug_ins.items():
-        registry.build(kind, getattr(experiment, key))
+        try:
+            registry.build(kind, getattr(experiment, key))
+        except ModuleNotFoundError:
+            if isinstance(experiment, NetworkExperiment):
+                trainer_of(experiment)  # which names all packages that are missing
+            raise
     if isinstance(experiment, NetworkExperiment):
         if experiment.rare:
             registry.build("augmentations", experiment.rare.augmentation)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from comp.base import registry
 from comp.base.errors import ConfigError
+from comp.base.missing_packages import explained
 from comp.base.paths import CURVE, RENDEZVOUS
 from comp.base.progress import LogBar
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, RareLabels
@@ -41,13 +42,14 @@ def trainer_of(experiment: NetworkExperiment) -> ModuleType:
     """The module that trains the experiment's network.
 
     Raises:
-        ConfigError: the framework it needs is not installed.
+        ConfigError: packages that it needs are missing.
     """
     try:
         return importlib.import_module(f"comp.training.{experiment.trainer}_trainer")
     except ModuleNotFoundError as error:
-        then = ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[keras]'"
-        raise ConfigError(f"{experiment.model} needs the Python package {error.name!r}, which is not installed", then) from None
+        if not (missing := explained(error)):
+            raise
+        raise ConfigError(f"{experiment.model}: {missing.what}", missing.then) from None
 
 
 def rare_copies(rare: RareLabels, labels: NDArray[np.bool_], seed: tuple[int, ...]) -> NDArray[np.int64]:

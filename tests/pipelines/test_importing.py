@@ -186,7 +186,7 @@ def test_make_passes_ids_and_logits_on():
     given = ["MODEL=m", "VAL=v", "TEST=t", "IDS=a", "TEST_IDS=b", "DECLARE=oof"]
 
     def typed(*more):
-        command = ["make", "import", *given, *more, "RUN=printf '%s ' "]
+        command = ["make", "import", *given, *more, f"PYTHON={sys.executable}", "RUN=printf '%s ' "]
         return subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, check=True).stdout
 
     assert "--val v --test t --ids a --test-ids b --logits --declare oof" in typed("LOGITS=1").replace("=", " ")

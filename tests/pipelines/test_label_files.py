@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -318,7 +319,7 @@ def test_bad_tables_of_known_labels_are_refused(labels, text, message):
 
 def test_make_passes_files_models_and_labels_on():
     def typed(*given):
-        command = ["make", "--no-print-directory", *given, "COMP=hpa", "RUN=printf '%s|' "]
+        command = ["make", "--no-print-directory", *given, "COMP=hpa", f"PYTHON={sys.executable}", "RUN=printf '%s|' "]
         return subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, check=True).stdout
 
     voted = typed("vote", "MODELS=a b", "FILE=c.csv d.csv", "AT_LEAST=3")

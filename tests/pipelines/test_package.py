@@ -163,7 +163,7 @@ def test_its_files(project, package):
         assert path.read_bytes() == (REPOSITORY / path.relative_to(package)).read_bytes()
     lines = [line.split("  # ") for line in (package / "requirements.txt").read_text().splitlines()]
     assert [name for name, _ in lines] == [
-        "numpy", "pandas", "opencv-python-headless", "PyYAML", "safetensors", "tqdm", "torch", "timm"
+        "numpy", "opencv-python-headless", "pandas", "PyYAML", "safetensors", "timm", "torch", "tqdm"
     ]  # fmt: skip
     about = json.loads((package / "dataset-metadata.json").read_text())
     assert about == {"title": "Tiny: all networks", "id": "INSERT_USERNAME/tiny-all", "licenses": [{"name": "CC0-1.0"}]}
@@ -241,12 +241,18 @@ def test_images_that_are_no_images_or_have_other_channels_are_listed(environment
     assert "Traceback" not in ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert "2 of 6 images cannot be used" in line
-    assert (
-        "image-36_red.png is no PNG, BMP or WebP (TIFF and JPEG cannot be read without the packages simplejpeg tifffile imagecodecs)"
-        in line
-    )
+    advice = "TIFF and JPEG are read after: python -m pip install simplejpeg tifffile imagecodecs"
+    assert f"image-36_red.png is no PNG, BMP or WebP ({advice})" in line
     assert "image-37_red.png has 3 channels, not 1" in line
     assert [path.name for path in work.iterdir()] == ["submission-unreadable.csv"]
+
+
+def test_packages_that_are_missing_where_it_runs_are_named_in_one_line(package, tmp_path):
+    ended = Environment(tmp_path / "few", ("numpy", "tqdm")).run("python", str(package / "predict.py"), "--help", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    named = "'cv2', 'pandas', 'safetensors' and 'yaml' are missing in python"
+    typed = "python -m pip install opencv-python-headless pandas safetensors PyYAML"
+    assert ended.stderr == f"error: the Python packages {named}: {typed}\n"
 
 
 @pytest.fixture

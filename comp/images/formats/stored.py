@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 StoredChannel = NDArray[Any]  # (H, W)
 Levels = tuple[float, float]  # the stored values of black and of white
 WHOLE_ONE = "put a whole one in its place"
+OTHER_FORM = "convert it to TIFF or PNG with one value a channel"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def damaged(reason: object) -> NotRead:
     return NotRead(f"is cut off or damaged{f' ({words})' if words else ''}")
 
 
-def not_supported(form: str, instead: str = "convert it to TIFF or PNG with one value a channel") -> NotRead:
+def not_supported(form: str, instead: str = OTHER_FORM) -> NotRead:
     return NotRead(f"holds {form}, which is not read", instead)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, PREDICTOR, TIFF, TiffFile, TiffPageSeries
 
+from comp.base.missing_packages import install, is_installed
 from comp.images.formats import jpeg
-from comp.images.formats.stored import Levels, NotRead, StoredChannel, StoredFile, cut_off, damaged, not_supported
+from comp.images.formats.stored import OTHER_FORM, Levels, NotRead, StoredChannel, StoredFile, cut_off, damaged, not_supported
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WITHOUT_AXES = {"generic", "uniform"}  # kinds of files that say nothing about their axes: the pages are channels, in their order
@@ -96,7 +97,8 @@ def _check_form(page: Page, first: Page) -> None:
     if forms[0] != forms[1]:
         raise not_supported("pages of different forms")
     if page.compression not in TIFF.DECOMPRESSORS:
-        raise not_supported(f"the compression {_name(page.compression)}")
+        more = "" if is_installed("imagecodecs") else f" before: {install(['imagecodecs'])}"
+        raise NotRead(f"holds the compression {_name(page.compression)}, which is not read{more}", OTHER_FORM)
     if page.compression == COMPRESSION.OJPEG:
         raise not_supported("JPEG compression of the old form")
     if page.compression == COMPRESSION.LERC and page.predictor != PREDICTOR.NONE:

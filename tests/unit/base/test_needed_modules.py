@@ -6,7 +6,7 @@ import grimp
 import pytest
 
 from comp.base import registry
-from comp.deployment.needed_modules import needed_modules, other_packages
+from comp.base.needed_modules import needed_modules, other_packages
 from tests.tiny_competition import REPOSITORY
 
 PACKAGED = "comp.deployment.packaged"
@@ -43,6 +43,18 @@ def test_a_script_without_its_networks_needs_few_packages():
     assert other_packages(modules.values()) - optional == {"numpy", "pandas", "cv2", "yaml", "safetensors", "tqdm"}
     importing = {name for name, path in modules.items() if "pydantic" in other_packages([path])}
     assert importing == {"comp.base.registry"}
+
+
+def test_imports_inside_functions_and_those_a_module_can_do_without_can_be_left_out():
+    modules = needed_modules(["comp.base.registry", "comp.stacking.blenders.lightgbm"], late=False)
+    assert not {"pydantic", "lightgbm"} & other_packages(modules.values(), late=False)
+    assert {"pydantic", "lightgbm"} <= other_packages(modules.values())
+
+
+def test_a_command_needs_the_library():
+    modules = needed_modules(["pipelines.stack"], late=False)
+    assert {"pipelines", "pipelines.command", "comp.stacking.evaluation", "comp.base.paths"} <= set(modules)
+    assert not any(name.startswith(("comp.training", "comp.models")) for name in modules)
 
 
 def test_a_name_that_is_no_module_needs_nothing():
