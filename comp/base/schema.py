@@ -16,7 +16,7 @@ from comp.base.paths import config
 class Strict(BaseModel):
     """Base class of everything read from YAML: frozen, unknown keys and infinite numbers are errors, and "3e-4" becomes a number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())  # pydantic 2.8 warns of `model_`
 
 
 MOST_VALUES = 100_000

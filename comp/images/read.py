@@ -25,7 +25,8 @@ LIT = 0.05  # a channel with a smaller share of the light of the brightest one i
 FORMATS = {"png": "PNG", "tiff": "TIFF", "jpeg": "JPEG", "bmp": "BMP", "webp": "WebP"}  # module of `comp.images.formats` -> name
 DECODERS = ("simplejpeg", "tifffile", "imagecodecs")  # Python packages that JPEG and TIFF are read with
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged file raises one DataError, without further lines
+set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # of OpenCV 4, and of 5
+set_log_level(0)  # silent: a damaged file raises one DataError, without further lines
 
 
 @dataclass(frozen=True)
