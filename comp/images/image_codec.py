@@ -13,7 +13,7 @@ LEVEL = 1  # of zstd; higher ones are slower to write and make these images hard
 
 def compress(pixels: NDArray[np.uint8]) -> bytes:
     """An image (H, W, C) as bytes."""
-    return bytes(imagecodecs.zstd_encode(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)), level=LEVEL))
+    return bytes(imagecodecs.zstd_encode(np.moveaxis(pixels, -1, 0).tobytes(), level=LEVEL))
 
 
 def decompress(data: bytes | bytearray, into: NDArray[np.uint8]) -> None:
@@ -25,11 +25,11 @@ def decompress(data: bytes | bytearray, into: NDArray[np.uint8]) -> None:
     height, width, channels = into.shape
     planes = np.empty((channels, height, width), np.uint8)
     try:
-        decoded = imagecodecs.zstd_decode(data, out=planes.reshape(-1))
+        decoded = imagecodecs.zstd_decode(data, out=planes.reshape(-1).data)
     except RuntimeError as error:
         raise ValueError(str(error)) from None
-    if np.asarray(decoded).size != into.size:
-        raise ValueError(f"{np.asarray(decoded).size} bytes, not {into.size}")
+    if len(decoded) != into.size:
+        raise ValueError(f"{len(decoded)} bytes, not {into.size}")
     if channels == 1:
         into[..., 0] = planes[0]
     else:

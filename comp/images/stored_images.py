@@ -1,8 +1,8 @@
 """The images of a cache, read from its file when they are asked for.
 
-The file holds the rows one after the other, or compressed, each where its record says. Both are read by positioned reads: they are
-faster than a memory map where the pages are not in memory, a failing disk is an error and no signal, and threads do not wait for each
-other. The kernel is first told of all rows of a batch, so that it fetches them together.
+The file holds the rows one after the other, or compressed, each where its record says. Both are read by positioned reads: a failing disk
+is an error and no signal, and threads do not wait for each other as they do for a memory map. What is in memory is read first. Then the
+kernel is told of all that is missing, so that it fetches the rows of a batch together.
 """
 
 import os
@@ -18,7 +18,8 @@ from comp.base.files import regular
 from comp.images.image_codec import decompress
 
 Places = NDArray[np.int64]  # (N, 2): offset and length in bytes of each row
-TOLD_AHEAD = 256  # rows at most: of a whole cache, the first ones would be gone from memory before they are read
+TOGETHER = 256  # rows that are fetched together
+NOWAIT = getattr(os, "RWF_NOWAIT", None)  # only on Linux
 
 
 class StoredImages:
@@ -53,33 +54,51 @@ class StoredImages:
             IndexError: there is no such row.
         """
         chosen = self._every[rows]
-        wanted = self._places[np.atleast_1d(chosen)]
+        wanted = np.atleast_1d(chosen)
         found = np.empty((len(wanted), *self.shape[1:]), np.uint8)
-        if 1 < len(wanted) <= TOLD_AHEAD and hasattr(os, "posix_fadvise"):
-            for offset, length in wanted.tolist():
-                os.posix_fadvise(self._file, offset, length, os.POSIX_FADV_WILLNEED)
-        for (offset, length), image in zip(wanted.tolist(), found, strict=True):
-            self._read(offset, length, image)
+        for start in range(0, len(wanted), TOGETHER):
+            some = slice(start, start + TOGETHER)
+            self._read(self._places[wanted[some]].tolist(), found[some])
         return found if chosen.ndim else found[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self[:] if dtype is None else self[:].astype(dtype)
 
-    def _read(self, offset: int, length: int, image: NDArray[np.uint8]) -> None:
+    def _read(self, places: list[list[int]], images: NDArray[np.uint8]) -> None:
+        """Read rows at (offset, length) into images (B, H, W, C)."""
+        packed = [bytearray(length) for _, length in places] if self.compressed else []
+        parts = [memoryview(data) for data in packed] or [image.reshape(-1).data for image in images]
+        missing = []
+        for (offset, length), part in zip(places, parts, strict=True):
+            read = self._read_from_memory(part, offset)
+            if read < length:
+                missing.append((part[read:], offset + read))
+        if hasattr(os, "posix_fadvise"):
+            for part, offset in missing:
+                os.posix_fadvise(self._file, offset, len(part), os.POSIX_FADV_WILLNEED)
+        offset = 0
         try:
-            if not self.compressed:
-                return self._fill(image.reshape(-1).data, offset)
-            data = bytearray(length)
-            self._fill(memoryview(data), offset)
-            decompress(data, image)
+            for part, offset in missing:
+                self._read_from_disk(part, offset)
+            for data, place, image in zip(packed, places, images, strict=False):
+                offset = place[0]
+                decompress(data, image)
         except (OSError, ValueError) as error:
             what = f"{self.path} is damaged at byte {offset:,} ({error.strerror if isinstance(error, OSError) else error})"
             raise DataError(what, f"remove {self.path.parent}, then type the command again") from None
 
-    def _fill(self, view: memoryview, offset: int) -> None:
-        """Read as many bytes as `view` has."""
-        while view:
-            read = os.preadv(self._file, [view], offset)
+    def _read_from_memory(self, part: memoryview, offset: int) -> int:
+        """Read what the kernel has in memory; returns how many bytes."""
+        if NOWAIT is None:
+            return 0
+        try:
+            return os.preadv(self._file, [part], offset, NOWAIT)
+        except OSError:  # nothing is in memory, or the file system cannot tell
+            return 0
+
+    def _read_from_disk(self, part: memoryview, offset: int) -> None:
+        while part:
+            read = os.preadv(self._file, [part], offset)
             if not read:
                 raise ValueError("it ends there")
-            view, offset = view[read:], offset + read
+            part, offset = part[read:], offset + read

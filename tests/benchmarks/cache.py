@@ -54,7 +54,7 @@ def filling(folder: Path, images: Images, size: int, rows: int, rounds: int) -> 
 def batches(folder: Path, images: Images, size: int, rows: int, rounds: int) -> Result:
     files = repeated(images, rows)
     cache = filled(folder / "batches", files, size)
-    cache.images.max()  # read all of it, so that the cache is warm
+    np.asarray(cache.images)  # read all of it, so that the cache is warm
     paths, generator = list(files.values()), np.random.default_rng(0)
 
     def random_rows() -> NDArray[np.int64]:

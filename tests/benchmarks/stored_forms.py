@@ -138,7 +138,7 @@ def interleaved(encode: Callable[[Pixels], bytes], decode: Callable[[bytes, int]
 
 
 def _zstd(pixels: Pixels) -> bytes:
-    return bytes(imagecodecs.zstd_encode(pixels, level=1))
+    return bytes(imagecodecs.zstd_encode(pixels.tobytes(), level=1))
 
 
 def _unzstd(data: bytes, length: int) -> bytes:
@@ -147,7 +147,8 @@ def _unzstd(data: bytes, length: int) -> bytes:
 
 def _blosc2(compressor: str, level: int, shuffle: str) -> tuple[Callable[[Pixels], bytes], Callable[[bytes, int], bytes]]:
     def encode(pixels: Pixels) -> bytes:
-        return bytes(imagecodecs.blosc2_encode(pixels, level=level, compressor=compressor, shuffle=shuffle, typesize=1, numthreads=1))
+        values = pixels.tobytes()
+        return bytes(imagecodecs.blosc2_encode(values, level=level, compressor=compressor, shuffle=shuffle, typesize=1, numthreads=1))
 
     return encode, lambda data, length: bytes(imagecodecs.blosc2_decode(data, numthreads=1, out=length))
 
