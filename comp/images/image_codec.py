@@ -4,7 +4,6 @@ Chosen by `python -m tests.benchmarks --only full_size`; docs/benchmarks.md has 
 """
 
 import cv2
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,8 @@ LEVEL = 1  # of zstd; higher ones are slower to write and make these images hard
 
 def compress(pixels: NDArray[np.uint8]) -> bytes:
     """An image (H, W, C) as bytes."""
+    import imagecodecs  # only compressed caches need it
+
     return bytes(imagecodecs.zstd_encode(np.moveaxis(pixels, -1, 0).tobytes(), level=LEVEL))
 
 
@@ -22,6 +23,8 @@ def decompress(data: bytes | bytearray, into: NDArray[np.uint8]) -> None:
     Raises:
         ValueError: the bytes are damaged, or of an image with more or fewer pixels.
     """
+    import imagecodecs
+
     height, width, channels = into.shape
     planes = np.empty((channels, height, width), np.uint8)
     try:
