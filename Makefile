@@ -35,7 +35,7 @@ given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help given_python setup_refused setup data competition folds gallery model models stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
+.PHONY: help given_python setup_refused setup data competition folds gallery plan model models stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -44,14 +44,14 @@ help: ## this list
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
-#: MODEL    one model: a YAML of configs/models (make fold-K, model, import, rare, ablate)
+#: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, import, rare, ablate)
 #: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict, package) or let vote; "a+b a b": stacks to compare
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate); a finished stack (make predict, package)
-#: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models)
+#: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models, plan)
 #: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model)
 #: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models)
 #: RESTART  1: give up a checkpoint that was made with other settings, data or versions (make fold-K, model, models)
-#: KEEP     0: keep no network weights; they take less disk, and make predict cannot use the model (make fold-K, model, models)
+#: KEEP     0: keep no network weights; they take less disk, and make predict cannot use the model (make fold-K, model, models, plan)
 #: WORKERS  folds trained, or fits of a stack, in parallel (default: one per GPU, else one per core)
 #: ID       the image to show the neighbours of (make neighbours)
 #: DETAILS  1: print the full tables too (make stack)
@@ -103,6 +103,9 @@ folds: $(READY) ## make the fold map and print its balance table
 
 gallery: $(READY) ## draw some images as each channel recipe shows them to a network
 	@$(RUN)gallery --competition="$$COMP"
+
+plan: $(READY) ## hours, disk and memory that MODEL will take, from a few steps on this machine
+	@$(RUN)plan --competition="$$COMP" --model="$${MODEL:-densenet121}" $(call given,SET,--set) $(call given,WORKERS,--workers) $(if $(filter 0,$(KEEP)),--no-keep)
 
 fold-%: export override FOLD = $*
 fold-%: $(READY) ## train fold K of MODEL (default: densenet121)

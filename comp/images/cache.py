@@ -146,6 +146,11 @@ class Cache:
         return found
 
 
+def bytes_of_cache(images: int, size: int, channels: int) -> int:
+    """How many bytes the files of a cache take, its index apart."""
+    return images * (size * size * channels + RECORD.itemsize)
+
+
 def open_cache(folder: Path) -> Cache:
     """The cache in `folder`, complete or not.
 

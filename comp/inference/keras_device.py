@@ -42,3 +42,7 @@ def configure(threads: int, device: str) -> None:
 def reading_threads(device: str) -> int:
     """How many threads read images: one keeps up with a core, a GPU needs several. They change nothing but the speed."""
     return 1 if device == "cpu" else max(min(8, cores() - 1), 1)
+
+
+def gpu_memory(device: str) -> None:
+    """TensorFlow does not say how much memory a GPU has."""

@@ -54,3 +54,10 @@ def free_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def gpu_memory(device: str) -> tuple[int, int] | None:
+    """The most bytes that this process has had of a GPU, and all that it has; None for devices without memory of their own."""
+    if torch.device(device).type != "cuda":
+        return None
+    return torch.cuda.max_memory_reserved(device), torch.cuda.mem_get_info(device)[1]

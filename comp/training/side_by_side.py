@@ -44,9 +44,7 @@ def train_group(jobs: list[FoldJob], workers: int | None) -> None:
     """Train networks of one framework. If the framework keeps memory, no process trains twice."""
     experiments = [experiment for job in jobs if isinstance(experiment := job.load()[1], NetworkExperiment)]
     single_use, threads = experiments[0].own_process, max(experiment.train.threads for experiment in experiments)
-    together = max(experiment.devices for experiment in experiments)
-    gpus = in_own_process(devices, experiments[0]) if single_use else devices(experiments[0])
-    workers = min(workers or max((gpus or cores() // threads) // together, 1), len(jobs))
+    workers = how_many_workers(experiments, workers, len(jobs))
     if workers == 1 and not single_use:
         for job in jobs:
             train_fold(job)
@@ -54,6 +52,17 @@ def train_group(jobs: list[FoldJob], workers: int | None) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when a worker imports its framework: too many threads slow each other down
     with broken_pools_explained():
         (train_apart if single_use else train_in_pool)(jobs, workers)
+
+
+def how_many_workers(experiments: list[NetworkExperiment], asked: int | None, jobs: int) -> int:
+    """How many folds train side by side: as many as asked for, else one a GPU, else one a core; no more than there are jobs.
+
+    Networks that several devices train together take so many more of them.
+    """
+    first, threads = experiments[0], max(experiment.train.threads for experiment in experiments)
+    together = max(experiment.devices for experiment in experiments)
+    gpus = in_own_process(devices, first) if first.own_process else devices(first)
+    return min(asked or max((gpus or cores() // threads) // together, 1), jobs)
 
 
 def train_in_pool(jobs: list[FoldJob], workers: int) -> None:
