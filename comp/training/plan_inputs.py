@@ -23,6 +23,7 @@ from comp.competition.tables import read_groups, read_test_ids, read_train
 from comp.folds.competition_folds import check_plan
 from comp.folds.fold_map import HOLDOUT, FoldMap
 from comp.images.cache import bytes_of_cache, open_cache
+from comp.images.input_channels import Images
 from comp.images.problems import Files, missing_files
 from comp.images.read import one_thread_an_image, read_image, resize
 from comp.training.fold_inputs import Dependencies, FoldInputs, TrainingTables, columns_of
@@ -95,8 +96,8 @@ class PlanImages:
     missing: int
     seconds: float | None
 
-    def open(self) -> NDArray[np.uint8]:
-        """(N, size, size, C), read-only, memory-mapped."""
+    def open(self) -> Images:
+        """(N, size, size, C), read-only."""
         return open_cache(self.cache).images if self.cache else np.memmap(self.file, np.uint8, "r", shape=self.shape)
 
 
