@@ -58,7 +58,6 @@ class Update:
     def _update(self, batch: Batch) -> Tensor:
         settings, scales = self.experiment.train, self.scaler.is_enabled()
         before = self._scale() if scales else None
-        self.optimizer.zero_grad()
         loss = self._gradients(self.network, batch, settings.accumulate)
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
@@ -81,6 +80,8 @@ class Update:
                 with autocast(self.experiment.train.precision, self.device):
                     output = network(images, *aux_features)
                 loss = self.criterion(output, labels, identity) * (len(images) / len(batch[0]))
+                if number == 1:
+                    self.optimizer.zero_grad()  # not earlier: the memory of the old gradients serves the new ones
                 self.scaler.scale(loss).backward()
             total += loss.detach()
         return total
