@@ -123,14 +123,13 @@ def _measured(asked: Measurement, together: threading.Barrier) -> FoldCost:
     started = time.monotonic() - asked.asked
     few = timed_steps(experiment, data, run, FEW)
     together.wait()
-    many = few
-    if (steps := min(int(asked.seconds / few.step), MOST)) > FEW:
+    many, steps = few, len(data.batches(experiment, asked.job.fold)) * experiment.train.epochs
+    if (timed := min(int(asked.seconds / few.step), steps, MOST)) > FEW:
         inputs.checkpoint.unlink()
-        many = timed_steps(experiment, data, run, steps)
+        many = timed_steps(experiment, data, run, timed)
     file = _weights(inputs, experiment, few.trained, trainer.precision(experiment, device))
     predicting = predicting_cost(inputs, experiment, data, file, asked.slot)
     predictions, writing = _files(inputs, experiment, predicting, file)
-    steps = len(data.batches(experiment, asked.job.fold)) * experiment.train.epochs
     looks = ValidationPlan.of(experiment.train.validations, steps, experiment.train.batch_size, data.held_out)
     return FoldCost(
         start=started + few.build,

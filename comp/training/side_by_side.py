@@ -59,10 +59,12 @@ def how_many_workers(experiments: list[NetworkExperiment], asked: int | None, jo
 
     Networks that several devices train together take so many more of them.
     """
+    if asked:
+        return min(asked, jobs)
     first, threads = experiments[0], max(experiment.train.threads for experiment in experiments)
     together = max(experiment.devices for experiment in experiments)
     gpus = in_own_process(devices, first) if first.own_process else devices(first)
-    return min(asked or max((gpus or cores() // threads) // together, 1), jobs)
+    return min(max((gpus or cores() // threads) // together, 1), jobs)
 
 
 def train_in_pool(jobs: list[FoldJob], workers: int) -> None:

@@ -30,11 +30,30 @@ train: {epochs: 3, batch_size: 8, lr: 3.0e-3, precision: fp32}
 """
 
 
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("untrained")
+    make_tiny_competition(root)
+    (root / "configs/models/still.yaml").write_text(STILL)
+    made = Project(root)
+    for size in ("32", "128"):
+        assert made.call("cache", "--competition", "tiny", "--size", size).returncode == 0
+    assert made.call("folds", "--competition", "tiny").returncode == 0
+    return root
+
+
 @pytest.fixture
-def project(tmp_path):
-    make_tiny_competition(tmp_path)
-    (tmp_path / "configs/models/still.yaml").write_text(STILL)
-    return Project(tmp_path)
+def project(untrained, tmp_path):
+    return Project(shutil.copytree(untrained, tmp_path, dirs_exist_ok=True))
+
+
+@pytest.fixture(scope="module")
+def by_two(untrained, tmp_path_factory):
+    """Where two processes trained a fold."""
+    other = Project(shutil.copytree(untrained, tmp_path_factory.mktemp("two"), dirs_exist_ok=True))
+    ended = other.type("fold", *TINY, *TWO)
+    assert ended.returncode == 0, ended.stderr
+    return other
 
 
 def record(project):
@@ -49,17 +68,13 @@ def files(project):
     return {path.name: path.read_bytes() for path in (project.root / "oof/tiny/still").iterdir() if path.suffix != ".json"}
 
 
-def test_two_processes_have_the_losses_of_one(project, tmp_path):
-    other = Project(tmp_path / "other")
-    shutil.copytree(project.root, other.root, ignore=shutil.ignore_patterns("other"))
-    for each, more in ((project, ()), (other, TWO)):
-        ended = each.type("fold", *TINY, *more)
-        assert ended.returncode == 0, ended.stderr
-    np.testing.assert_allclose(record(other)["loss_by_epoch"], record(project)["loss_by_epoch"], rtol=1e-5)
-    pd.testing.assert_frame_equal(curve(other), curve(project), rtol=1e-4)
-    alone, together = (read_predictions(each.root / "oof/tiny/still/fold-0.parquet") for each in (project, other))
+def test_two_processes_have_the_losses_of_one(project, by_two):
+    assert project.call("fold", *TINY).returncode == 0
+    np.testing.assert_allclose(record(by_two)["loss_by_epoch"], record(project)["loss_by_epoch"], rtol=1e-5)
+    pd.testing.assert_frame_equal(curve(by_two), curve(project), rtol=1e-4)
+    alone, together = (read_predictions(each.root / "oof/tiny/still/fold-0.parquet") for each in (project, by_two))
     np.testing.assert_allclose(together.logits, alone.logits, rtol=1e-3, atol=1e-4)
-    assert not (other.root / "runs/tiny/still/fold-0/rendezvous").exists()
+    assert not (by_two.root / "runs/tiny/still/fold-0/rendezvous").exists()
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -76,24 +91,20 @@ def test_each_image_is_in_one_part_of_one_batch(count):
     assert sorted(chain(*chain(*in_parts))) == list(range(10, 74))
 
 
-def test_killed_and_resumed_it_ends_with_the_same_files(project, tmp_path):
-    other = Project(tmp_path / "other")
-    shutil.copytree(project.root, other.root, ignore=shutil.ignore_patterns("other"))
-    ended = project.type("fold", *TINY, *TWO)
-    assert ended.returncode == 0, ended.stderr
-    checkpoint = other.root / "runs/tiny/still/fold-0/checkpoint.torch"
-    command = other.command("fold", *TINY, *TWO, "--checkpoint-minutes", "0")
-    started = subprocess.Popen(command, cwd=other.root, env=other.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def test_killed_and_resumed_it_ends_with_the_same_files(project, by_two):
+    checkpoint = project.root / "runs/tiny/still/fold-0/checkpoint.torch"
+    command = project.command("fold", *TINY, *TWO, "--checkpoint-minutes", "0")
+    started = subprocess.Popen(command, cwd=project.root, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while started.poll() is None and not checkpoint.exists():
         time.sleep(0.01)
     os.kill(started.pid, signal.SIGKILL)
     started.communicate()
     assert checkpoint.exists()
-    assert not (other.root / "oof/tiny/still/fold-0.parquet").exists()
-    ended = other.type("fold", *TINY, *TWO)
+    assert not (project.root / "oof/tiny/still/fold-0.parquet").exists()
+    ended = project.type("fold", *TINY, *TWO)
     assert ended.returncode == 0, ended.stderr
-    assert files(other) == files(project)
-    pd.testing.assert_frame_equal(curve(other), curve(project))
+    assert files(project) == files(by_two)
+    pd.testing.assert_frame_equal(curve(project), curve(by_two))
 
 
 def test_a_process_that_is_killed_ends_the_others_with_one_line(project):

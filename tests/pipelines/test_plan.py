@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from comp.competition.competition import load_competition
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.training.fold_cost import FoldCost
 from comp.training.fold_job import FoldJob
 from comp.training.plan import Plan, plan_of
-from comp.training.plan_inputs import PlanImages
+from comp.training.plan_inputs import PlanImages, planned_images
 from comp.training.plan_table import plan_lines
 from comp.training.run_record import read_record
 from tests.pipelines.test_cascade import CASCADE
@@ -89,13 +90,6 @@ def test_it_needs_no_cache_or_fold_map_and_leaves_nothing_behind(models, tmp_pat
     assert table[-1].startswith("everything fits: ")
 
 
-def test_without_images_their_time_is_not_known_and_the_rest_is(models):
-    shutil.rmtree(models.root / "data/tiny/train")
-    ended = models.call("plan", "--competition", "tiny", "--model", "tiny", "--workers", "1")
-    assert ended.returncode == 0, ended.stderr
-    assert "42 images at 32 px; the time is not known, as images are missing" in ended.stdout
-
-
 def test_keras_networks_are_planned_too(models):
     text = (
         "trainer: keras\nbackbone: AllCNN\ninitial_weights: scratch\nsize: 16\nchannels: {name: rgb}\ntrain: {epochs: 3, batch_size: 4}\n"
@@ -149,6 +143,15 @@ def test_the_slowest_process_counts_and_folds_go_in_rounds(plan):
     lines = [re.split(r"  +", line) for line in plan_lines(plan)]
     assert ["time", "63.3 min", "3.2 h", "with start and image cache"] in lines
     assert ["GPU memory", "11.0 GB", "of 16.0 GB"] in lines
+
+
+def test_without_images_their_time_is_not_known_and_the_rest_is(plan, models, tmp_path):
+    shutil.rmtree(models.root / "data/tiny/train")
+    with chdir(models.root):
+        images = planned_images(load_competition("tiny"), 32, tmp_path)
+    assert (images.missing, images.seconds) == (42, None)
+    lines = plan_lines(replace(plan, images=images))
+    assert any(line.endswith("  42 images at 512 px; the time is not known, as images are missing") for line in lines)
 
 
 def test_kept_weights_count_only_if_they_are_kept(plan):
