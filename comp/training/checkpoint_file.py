@@ -26,11 +26,12 @@ MOST_JSON = 1_000_000  # bytes
 TAIL = LENGTH_BYTES + CHECKSUM_BYTES + len(MAGIC)
 
 
-def write_checkpoint(run: Run, seconds: float, write: Callable[[IO[bytes]], Any]) -> None:
+def write_checkpoint(run: Run, seconds: float, epochs: int, write: Callable[[IO[bytes]], Any]) -> None:
     """Write what `write` puts into a file to the run's checkpoint.
 
     Args:
         seconds: the training time in it.
+        epochs: how many are finished.
 
     Raises:
         OSError: the disk is full, or the file cannot be written for another reason.
@@ -41,7 +42,7 @@ def write_checkpoint(run: Run, seconds: float, write: Callable[[IO[bytes]], Any]
             write(summed)  # type: ignore[arg-type]
         except RuntimeError as error:
             raise summed.failure or error from None  # torch.save turns the error of the disk into its own
-        made_from = json.dumps({"made_from": run.made_from, "seconds": seconds}).encode()
+        made_from = json.dumps({"made_from": run.made_from, "seconds": seconds, "epochs": epochs}).encode()
         summed.write(made_from + len(made_from).to_bytes(LENGTH_BYTES, "big"))
         file.write(summed.checksum.digest() + MAGIC)
 
@@ -79,7 +80,10 @@ def read_checkpoint(run: Run) -> bytes | None:
 
 
 def what_it_holds(path: Path) -> dict[str, Any] | None:
-    """ "made_from" and "seconds" of a checkpoint, without reading all of it; None if it is missing, damaged or of an earlier version."""
+    """ "made_from", "seconds" and "epochs" of a checkpoint, without reading all of it.
+
+    None if it is missing, damaged or of an earlier version; the last one had no "epochs".
+    """
     try:
         with open(path, "rb", opener=regular) as file:
             file.seek(0, os.SEEK_END)

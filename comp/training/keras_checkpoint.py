@@ -41,7 +41,7 @@ class KerasState:
         known = {key: getattr(self, key) for key in KNOWN}
         arrays = {name: np.atleast_1d(variable.numpy()) for name, variable in self._variables().items()}
         arrays["state"] = np.frombuffer(json.dumps(known).encode(), np.uint8)
-        write_checkpoint(self.run, self.seconds, lambda file: file.write(save(arrays)))
+        write_checkpoint(self.run, self.seconds, len(self.losses), lambda file: file.write(save(arrays)))
 
     def resume(self) -> bool:
         """Load the run's checkpoint. False if there is none, it is damaged, or the run is to start anew.

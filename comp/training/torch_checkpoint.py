@@ -57,7 +57,7 @@ class TrainingState:
             "seconds": self.seconds,
             "generators": _generators(),
         }
-        write_checkpoint(self.run, self.seconds, lambda file: torch.save(state, file))
+        write_checkpoint(self.run, self.seconds, len(self.losses), lambda file: torch.save(state, file))
 
     def resume(self) -> bool:
         """Load the run's checkpoint. False if there is none, it is damaged, or the run is to start anew.

@@ -23,14 +23,14 @@ def run(path: Path, restart: bool = False, **changes: Any) -> Run:
 
 
 def written(path: Path) -> Path:
-    write_checkpoint(run(path), 5400, lambda file: file.write(CONTENT))
+    write_checkpoint(run(path), 5400, 3, lambda file: file.write(CONTENT))
     return path
 
 
 def test_a_whole_checkpoint_comes_back_and_a_missing_one_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_checkpoint(run(written(tmp_path / "checkpoint.torch"))) == CONTENT
     assert read_checkpoint(run(tmp_path / "none")) is None
-    assert what_it_holds(tmp_path / "checkpoint.torch") == {"made_from": MADE, "seconds": 5400}
+    assert what_it_holds(tmp_path / "checkpoint.torch") == {"made_from": MADE, "seconds": 5400, "epochs": 3}
     assert what_it_holds(tmp_path / "none") is None
     assert capsys.readouterr().out == ""
 
@@ -62,7 +62,7 @@ def test_torch_writes_through_and_a_full_disk_is_an_oserror(tmp_path: Path) -> N
     def save(file: IO[bytes]) -> Any:
         return torch.save(state, file)
 
-    write_checkpoint(run(path), 1.0, save)
+    write_checkpoint(run(path), 1.0, 0, save)
     content = read_checkpoint(run(path))
     assert content is not None
     (tmp_path / "plain").write_bytes(content)
@@ -83,7 +83,7 @@ def test_torch_writes_through_and_a_full_disk_is_an_oserror(tmp_path: Path) -> N
         return torch.save(state, file)
 
     with pytest.raises(OSError, match="No space left on device"):
-        write_checkpoint(run(path), 1.0, save_on_full_disk)
+        write_checkpoint(run(path), 1.0, 0, save_on_full_disk)
     assert read_checkpoint(run(path)) == content
     assert os.listdir(tmp_path).count("checkpoint.torch") == 1
     assert not list(tmp_path.glob("*.part"))
