@@ -48,6 +48,20 @@ class Training(Strict):
     validations: int = Field(10, ge=0, le=1000, alias="validate", exclude=True)  # pydantic has a method `validate`
 
 
+class Resources(Strict):
+    """What one fold gets of a cluster; on this machine nothing is reserved.
+
+    Attributes:
+        gpus: None: one for a network, if the cluster has GPUs.
+        cpus: None: as many as `train.threads`.
+        memory_gb: None: as much as there is.
+    """
+
+    gpus: int | None = Field(None, ge=0, le=64)
+    cpus: int | None = Field(None, ge=1, le=1024)
+    memory_gb: float | None = Field(None, gt=0, le=100_000)
+
+
 class Experiment(Strict):
     """Everything that determines a model's predictions, given data, folds and versions; each trainer adds to it.
 
@@ -55,10 +69,12 @@ class Experiment(Strict):
     `plug_ins` says which keys name a plug-in: kind of plug-in -> key.
     `own_process` is true if every network needs a process of its own.
     `of_prediction` names the settings that matter in prediction alone: a trained network can predict again with others.
+    `resources` changes no prediction, so it is no part of what is dumped, compared and hashed.
     """
 
     model: str
     trainer: str
+    resources: Resources = Field(default=Resources(), exclude=True)
     labels: tuple[str | int, ...] | Top | None = None
     plug_ins: ClassVar[dict[str, str]] = {}
     own_process: ClassVar[bool] = False
