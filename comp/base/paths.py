@@ -1,5 +1,6 @@
 """The only place that spells a path: where every stage reads and writes, below the project's root."""
 
+import glob
 import re
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from comp.base.files import hash_of
 LONGEST_NAME = 100  # bytes of a name; a file name has room for 255, and names get additions
 CURVE = "curve.csv"  # beside the checkpoint
 RENDEZVOUS = "rendezvous"  # of several processes, beside the checkpoint
+SHIPPED = ".shipped"  # in the root of a copy on a node of a cluster
+HUB = "hub"  # there: ImageNet weights, as the cache of timm's hub has them
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f\ud800-\udfff]|^\.{0,2}$|^[A-Za-z]:")
 
 
@@ -159,6 +162,26 @@ class Paths:
         """The losses and scores of one fold's run, while it trains."""
         return self.run(model, fold) / CURVE
 
+    def fold_patterns(self, model: str, fold: int) -> tuple[str, ...]:
+        """Patterns of the files that training one fold reads and writes, relative to the root: its run, then what it makes.
+
+        Of a network that is trained, the checkpoint is removed after its weights are written. Who lists the files in this order finds one.
+        """
+        run, made = (glob.escape(str(path.relative_to(self.root))) for path in (self.run(model, fold), self.model(model)))
+        return f"{run}/*", f"{made}/*-{fold}.*", f"{made}/experiment.yaml"
+
+    def image_patterns(self) -> tuple[str, ...]:
+        """Patterns of the checksums of images, relative to the root."""
+        return (f"{glob.escape(str(self.oof().relative_to(self.root)))}/images-*.parquet",)
+
+    def is_shipped(self) -> bool:
+        """Whether the root is a copy of a project on a node of a cluster: it has image caches, and no images."""
+        return (self.root / SHIPPED).exists()
+
+    def job_log(self, model: str) -> Path:
+        """The log of each fold that Slurm trains; Slurm puts its number in the place of %a."""
+        return self.run(model, 0).with_name("slurm-%a.log")
+
     def run_records(self) -> dict[tuple[str, int], Path]:
         """The records of all finished runs, by model and fold."""
         found = self.oof().glob("*/run-*.json")
@@ -229,6 +252,21 @@ class PackagePaths:
     def module(self, path: Path) -> Path:
         """The copy of a file below `code_root`."""
         return self.root / path.relative_to(code_root())
+
+
+def token_file(name: str) -> Path:
+    """A file by which a node of a cluster knows that it sees this project's folder, relative to the root."""
+    return Path("runs", f".ray-{name}")
+
+
+def copied_data(competition: str) -> Path:
+    """The data folder of a competition in a copy of the project on a node, relative to its root."""
+    return Path("data", competition)
+
+
+def copied_competition(competition: str) -> Path:
+    """The YAML of a competition in a copy."""
+    return Path("configs", "competitions", f"{competition}.yaml")
 
 
 def code_root() -> Path:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from comp.base.progress import say
 from comp.competition.competition import Competition
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.tables import read_test_ids, read_train
-from comp.images.cache import Cache
+from comp.images.cache import Cache, open_cache
 from comp.images.cache_sources import CacheContent
 from comp.images.cache_writer import fill_cache
 from comp.images.problems import Files
@@ -45,8 +46,10 @@ def prepare_cache(
         verify: check the pixels of every row; damaged rows are read again.
 
     Raises:
-        DataError: image files are missing or unreadable; the message names them.
+        DataError: image files are missing or unreadable; the message names them. Or the cache was shipped, and is not complete.
     """
+    if paths.is_shipped():
+        return _shipped_cache(paths.cache(split, size), verify)
     files, images = image_files(competition, paths, split), competition.images
     assert images is not None
     others = [] if choice.from_files else paths.caches(split)
@@ -58,6 +61,14 @@ def prepare_cache(
 
     cache = fill_cache(folder, content, how_to_mend(competition, split), announce, verify)
     _say_remarks(cache)
+    return cache
+
+
+def _shipped_cache(folder: Path, verify: bool) -> Cache:
+    """A cache that came to this machine without its images, so nothing can be read again."""
+    cache = open_cache(folder)
+    if not cache.records["stamp"].all() or (verify and len(cache.damaged_rows())):
+        raise DataError(f"{folder.resolve()}, a copy on {platform.node()}, is damaged", "remove it there, then type the command again")
     return cache
 
 

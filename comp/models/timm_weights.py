@@ -30,8 +30,7 @@ def imagenet_file(backbone: str) -> Path:
         what = f"{backbone}: timm has no ImageNet weights of it"
         raise ConfigError(what, 'train from random weights with SET="initial_weights=scratch", or choose another backbone')
     if known.hf_hub_id:
-        found = (try_to_load_from_cache(known.hf_hub_id, name) for name in FILES)
-        cached = next((Path(path) for path in found if isinstance(path, str)), None)
+        cached = _cached(known.hf_hub_id)
         address = hf_hub_url(known.hf_hub_id, FILES[0])
     else:
         address = str(known.url)
@@ -50,6 +49,21 @@ def imagenet_file(backbone: str) -> Path:
     except Exception as error:  # the clients raise errors of their own, of httpx and of Xet
         said = " ".join(str(error).split())[:160]
         raise unavailable(backbone, "timm", f"they could not be downloaded ({said or type(error).__name__})", address) from None
+
+
+def cache_files(backbone: str) -> dict[str, Path]:
+    """The files of the hub's cache that hold a backbone's ImageNet weights, by their names below the cache; none if they are not there."""
+    known = timm.get_pretrained_cfg(backbone)
+    cached = _cached(known.hf_hub_id) if known and known.hf_hub_id else None
+    if cached is None:
+        return {}
+    repository = cached.parents[2]  # the file is snapshots/<revision>/<name> in it
+    return {str(file.relative_to(repository.parent)): file for file in (cached, repository / "refs" / "main")}
+
+
+def _cached(repository: str) -> Path | None:
+    found = (try_to_load_from_cache(repository, name) for name in FILES)
+    return next((Path(path) for path in found if isinstance(path, str)), None)
 
 
 def _from_hub(repository: str) -> Path:
