@@ -1,0 +1,1 @@
+"""Engines: where folds are trained."""
