@@ -23,9 +23,9 @@ from comp.stacking.article_scores import score, write_scores
 from comp.stacking.article_systems import SYSTEMS, largest_first, too_large
 from comp.stacking.article_table import table
 from comp.stacking.rare_recall import recall_table
+from comp.training.engines.engine import EngineOptions, engine_of
 from comp.training.fold_job import FoldJob
 from comp.training.prepare import prepare
-from comp.training.side_by_side import train_side_by_side
 from pipelines.command import parser, run
 
 QUICK = "article"  # the competition of the quick table
@@ -50,7 +50,7 @@ def main() -> None:
     first = [FoldJob(competition.name, model, 0) for model in largest_first(competition, models)]
     if first:
         prepare(first)
-        train_side_by_side([replace(job, fold=fold) for job in first for fold in folds], options.workers)
+        engine_of("local").train([replace(job, fold=fold) for job in first for fold in folds], EngineOptions(options.workers))
 
     task = load_task(competition.name)
     found = {model: score(task, model, folds) for model in models}

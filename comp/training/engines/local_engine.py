@@ -1,4 +1,4 @@
-"""Training folds side by side: one on each GPU, or as many as there are cores for."""
+"""The engine on this machine: folds side by side, one on each GPU, or as many as there are cores for."""
 
 import multiprocessing
 import os
@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from comp.base.errors import CompError
 from comp.base.processes import cores, follow_parent, in_own_process, share_cores, worker_pool
-from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
+from comp.training.engines.engine import EngineOptions, in_stages
 from comp.training.fold_job import FoldJob
 from comp.training.train_fold import train_fold
 from comp.training.trainer import trainer_of
@@ -21,23 +21,26 @@ from comp.training.trainer import trainer_of
 _slot = 0  # this worker's GPU and line of the terminal
 
 
-def train_side_by_side(jobs: list[FoldJob], workers: int | None) -> None:
-    """Train the jobs in `workers` processes; models that depend on others come last.
+def check(jobs: list[FoldJob]) -> None:
+    """Nothing to check: this machine is there."""
+
+
+def train(jobs: list[FoldJob], options: EngineOptions) -> None:
+    """Train the jobs in `options.workers` processes, as `comp.training.engines.engine` says.
 
     Models that need a process for every network are trained apart from the others, because their frameworks cannot be loaded together.
-    The first error stops the jobs that have not started; folds under way are finished, and complete folds stay.
     """
-    groups: dict[tuple[bool, bool, bool], list[FoldJob]] = {}
-    for job in jobs:
-        experiment = job.load()[1]
-        kind = (isinstance(experiment, DependentExperiment), isinstance(experiment, NetworkExperiment), experiment.own_process)
-        groups.setdefault(kind, []).append(job)
-    for (_, is_network, _), group in sorted(groups.items(), key=lambda kind_and_group: kind_and_group[0][0]):
-        if is_network:
-            train_group(group, workers)
-        else:
-            for job in group:
-                train_fold(job)
+    for stage in in_stages(jobs):
+        groups: dict[tuple[bool, bool], list[FoldJob]] = {}
+        for job in stage:
+            experiment = job.load()[1]
+            groups.setdefault((isinstance(experiment, NetworkExperiment), experiment.own_process), []).append(job)
+        for (is_network, _), group in groups.items():
+            if is_network:
+                train_group(group, options.workers)
+            else:
+                for job in group:
+                    train_fold(job)
 
 
 def train_group(jobs: list[FoldJob], workers: int | None) -> None:
