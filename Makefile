@@ -8,6 +8,8 @@ KEEP :=
 OUT :=
 BATCH :=
 CACHE :=
+ENGINE :=
+SHIP :=
 SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
 OWN := .venv/.ready
 PEERS := .venv-peers/.ready
@@ -25,17 +27,18 @@ READY := given_python
 endif
 RUN := "$$PYTHON" -m pipelines.
 # Values reach the shell through the environment, so no quote in them can break a line. Dollars and stars in them stay what they are.
-VALUES := PYTHON COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH CACHE
+VALUES := PYTHON COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH CACHE ENGINE SHIP
 export $(VALUES) SETUP_PYTHON
 typed = $(filter command environment,$(firstword $(origin $(1))))
 taken = $(eval override $(1) := $$(subst $$$$$$$$,$$$$,$$(value $(1))))
 $(foreach name,$(VALUES),$(if $(call typed,$(name)),$(call taken,$(name))))
 train_options = $(call given,SET,--set) $(call given,AS,--as) $(if $(filter-out 0,$(RETRAIN)),--retrain) $(if $(filter-out 0,$(RESTART)),--restart) $(if $(filter 0,$(KEEP)),--no-keep)
+engine_options = $(call given,ENGINE,--engine) $(if $(filter-out 0,$(SHIP)),--ship)
 given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help given_python setup_refused setup data competition folds gallery plan model models stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
+.PHONY: help given_python setup_refused setup data competition folds gallery plan model models slurm stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -44,15 +47,17 @@ help: ## this list
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
-#: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, import, rare, ablate)
+#: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, slurm, import, rare, ablate)
 #: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict, package) or let vote; "a+b a b": stacks to compare
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate); a finished stack (make predict, package)
-#: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models, plan)
-#: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model)
-#: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models)
-#: RESTART  1: give up a checkpoint that was made with other settings, data or versions (make fold-K, model, models)
-#: KEEP     0: keep no network weights; they take less disk, and make predict cannot use the model (make fold-K, model, models, plan)
+#: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models, plan, slurm)
+#: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model, slurm)
+#: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models, slurm)
+#: RESTART  1: give up a checkpoint that was made with other settings, data or versions (make fold-K, model, models, slurm)
+#: KEEP     0: keep no network weights; they take less disk, and make predict cannot use the model (make fold-K, model, models, plan, slurm)
 #: WORKERS  folds trained, or fits of a stack, in parallel (default: one per GPU, else one per core)
+#: ENGINE   where folds are trained: local (default: this machine) or ray (the cluster that RAY_ADDRESS names, else a Ray on this machine) (make model, models)
+#: SHIP     1: with ENGINE=ray, copy what a fold needs to the node's own disk, even if the node sees this folder (make model, models)
 #: ID       the image to show the neighbours of (make neighbours)
 #: DETAILS  1: print the full tables too (make stack)
 #: QUICK    1: one fold of small synthetic images (make article)
@@ -85,7 +90,7 @@ $(OWN): pyproject.toml constraints.txt
 	@[ -n "$$SETUP_PYTHON" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
 	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $$SETUP_PYTHON -m venv --clear .venv
 	@echo "installing into .venv (several GB, minutes)"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,faiss,keras]'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,faiss,keras,ray]'
 	@touch $(OWN)
 
 practice: $(READY) ## everything on a synthetic competition: generate it, train, stack, score
@@ -112,10 +117,13 @@ fold-%: $(READY) ## train fold K of MODEL (default: densenet121)
 	@$(RUN)fold --competition="$$COMP" --model="$${MODEL:-densenet121}" --fold="$$FOLD" $(train_options)
 
 model: $(READY) ## train all folds of MODEL (default: densenet121)
-	@$(RUN)models --competition="$$COMP" --models "$${MODEL:-densenet121}" $(train_options) $(call given,WORKERS,--workers)
+	@$(RUN)models --competition="$$COMP" --models "$${MODEL:-densenet121}" $(train_options) $(call given,WORKERS,--workers) $(engine_options)
 
 models: $(READY) ## train all folds of MODELS (default: those the competition lists)
-	@$(RUN)models --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(train_options) $(call given,WORKERS,--workers)
+	@$(RUN)models --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(train_options) $(call given,WORKERS,--workers) $(engine_options)
+
+slurm: $(READY) ## print a job array for Slurm that trains all folds of MODEL (default: densenet121)
+	@$(RUN)slurm --competition="$$COMP" --model="$${MODEL:-densenet121}" $(train_options)
 
 stack: $(READY) ## blend all complete models, evaluate the blend by nested cross-validation, write the submission
 	@$(RUN)stack --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,WORKERS,--workers) $(if $(filter-out 0,$(DETAILS)),--details)

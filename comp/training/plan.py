@@ -20,7 +20,7 @@ from comp.training.fold_inputs import input_channels_of
 from comp.training.fold_job import FoldJob
 from comp.training.plan_inputs import PlanImages, planned_images, planned_inputs
 from comp.training.prepare import check_experiment, check_networks
-from comp.training.side_by_side import broken_pools_explained, how_many_workers
+from comp.training.engines.local_engine import broken_pools_explained, how_many_workers
 
 SECONDS = 15.0  # of timed steps
 

@@ -7,9 +7,10 @@ def demand_of(experiment: Experiment, has_gpus: bool) -> Resources:
     """The resources of one fold; `gpus` and `cpus` are numbers.
 
     Args:
-        has_gpus: whether the cluster has any. A network then gets one, unless its experiment says otherwise.
+        has_gpus: whether the cluster has any. A network then gets as many as `train.devices`, unless its experiment says otherwise.
     """
-    network = isinstance(experiment, NetworkExperiment)
-    asked, threads = experiment.resources, experiment.train.threads if isinstance(experiment, NetworkExperiment) else 1
-    gpus = int(network and has_gpus) if asked.gpus is None else asked.gpus
-    return asked.model_copy(update={"gpus": gpus, "cpus": threads if asked.cpus is None else asked.cpus})
+    asked, gpus, cpus = experiment.resources, 0, 1
+    if isinstance(experiment, NetworkExperiment):
+        gpus = experiment.devices if has_gpus else 0
+        cpus = experiment.devices * experiment.train.threads
+    return asked.model_copy(update={"gpus": gpus if asked.gpus is None else asked.gpus, "cpus": cpus if asked.cpus is None else asked.cpus})
