@@ -205,7 +205,7 @@ def test_models_that_depend_on_others_come_last_and_get_their_embeddings_and_ini
     ended = project.type(*arguments, "--engine", "ray", "--ship", **environment, RAY_ADDRESS=nodes.address)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     on_nodes = made(project.root)
-    assert len(on_nodes) == 3 * 2 + 3 * 3 + 2
+    assert len(on_nodes) == 3 * 2 + 3 * 4 + 2
     shutil.rmtree(project.root / "oof")
     assert project.type(*arguments, "--workers", "1", **environment).returncode == 0
     assert made(project.root) == on_nodes
@@ -253,7 +253,7 @@ def test_ctrl_c_stops_all_tasks_and_the_folds_go_on_elsewhere(local, project, no
     ("address", "message"),
     [
         ("127.0.0.1:{free}", "no Ray cluster at RAY_ADDRESS=127.0.0.1:{free} (Connection refused): start it with: ray start --head"),
-        ("127.0.0.1:{other}", "the Ray cluster at RAY_ADDRESS=127.0.0.1:{other} does not answer"),
+        ("127.0.0.1:{other}", "there is no Ray cluster at RAY_ADDRESS=127.0.0.1:{other} (no answer): start it"),
         ("ray://somewhere:1", "RAY_ADDRESS=ray://somewhere:1 is no address of a cluster: write host:port of its head"),
     ],
 )

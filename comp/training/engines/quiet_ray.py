@@ -2,11 +2,10 @@
 
 import os
 
-SECONDS = 20  # in which a cluster answers
 for name, value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_gcs_server_request_timeout_seconds": str(SECONDS),
+    "RAY_gcs_server_request_timeout_seconds": "20",
 }.items():
     os.environ.setdefault(name, value)
 
@@ -17,4 +16,4 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 
 worker.print_to_stdstream = lambda *_, **__: None  # the logs of nodes that die, which it prints over the table whatever it is asked
 
-__all__ = ["SECONDS", "NodeAffinitySchedulingStrategy", "exceptions", "ray"]
+__all__ = ["NodeAffinitySchedulingStrategy", "exceptions", "ray"]

@@ -13,12 +13,15 @@ from functools import cached_property
 from comp.base.errors import CompError, ConfigError
 from comp.competition.experiments.experiment import Resources
 from comp.training.engines.demand import demand_of
-from comp.training.engines.quiet_ray import SECONDS, ray
+from comp.training.engines.quiet_ray import ray
 from comp.training.fold_job import FoldJob
 
 ADDRESS = "RAY_ADDRESS"
 OBJECT_STORE = 200 * 2**20  # bytes, of a Ray on this machine: its one node sees all files
 GB = 1e9
+PATIENCE = 10.0  # seconds
+SETTINGS = b"\4"  # the type of the frame that a server of HTTP/2, as gRPC is, answers with
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + bytes(5)
 START = "start it with: ray start --head; or leave RAY_ADDRESS out to train on this machine"
 
 
@@ -103,7 +106,7 @@ def connected() -> Iterator[Cluster]:
 
 
 def check_answers(address: str) -> None:
-    """Raise CompError if nothing listens at the address; Ray itself would try for minutes.
+    """Raise CompError if no server of gRPC, as that of Ray, listens at the address; Ray itself would try for minutes.
 
     Raises:
         ConfigError: it is no address.
@@ -114,7 +117,11 @@ def check_answers(address: str) -> None:
     if not colon or not port.isdecimal() or not host or "/" in host:
         raise ConfigError(f"{ADDRESS}={address} is no address of a cluster", "write host:port of its head, on a machine that is part of it")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") in ("0", ""):
+                connection.sendall(HTTP2)
+                if connection.recv(9)[3:4] != SETTINGS:
+                    raise ConnectionError("something else listens there")
     except (OSError, OverflowError) as error:
         reason = "no answer" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or error
         raise CompError(f"there is no Ray cluster at {ADDRESS}={address} ({reason})", START) from None
