@@ -287,7 +287,7 @@ def test_a_ray_of_its_own_draws_a_table_on_a_terminal(project):
     shutil.rmtree(place, ignore_errors=True)
     assert process.returncode == 0, said.decode() + errors
     assert errors == ""
-    last = said.decode().replace("\r", "").split("\x1b[J")[-1].splitlines()
+    last = said.decode().replace("\r", "").removesuffix("\x1b[0m").split("\x1b[J")[-1].splitlines()
     assert [line.split() for line in last] == [["fold", "state", "node", "epoch", "loss", "left"]] + [
         ["tiny", "fold", str(fold), "finished", os.uname().nodename] for fold in range(3)
     ]
