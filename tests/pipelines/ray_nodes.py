@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, one CPU each, as a process of its own: python ray_nodes.py
+"""A Ray cluster of two nodes on this machine, with two CPUs and with one, as a process of its own: python ray_nodes.py
 
 It prints its address and the ids of its nodes. On its input, "kill" kills the second node, and "add" starts another, whose id it prints.
 It ends with its nodes when its input ends.
@@ -17,7 +17,7 @@ FAST = {
 
 
 def main() -> None:
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, "_system_config": FAST})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, "_system_config": FAST})
     try:
         second = cluster.add_node(num_cpus=1)
         print("ready", cluster.address, cluster.head_node.node_id, second.node_id, flush=True)
