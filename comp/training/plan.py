@@ -15,12 +15,12 @@ from comp.base.paths import Paths
 from comp.base.processes import follow_parent, in_own_process, worker_pool
 from comp.base.progress import say
 from comp.competition.experiments.experiment import NetworkExperiment
+from comp.training.engines.local_engine import broken_pools_explained, how_many_workers
 from comp.training.fold_cost import SCRATCH, FoldCost, Measurement, fold_cost
 from comp.training.fold_inputs import input_channels_of
 from comp.training.fold_job import FoldJob
 from comp.training.plan_inputs import PlanImages, planned_images, planned_inputs
 from comp.training.prepare import check_experiment, check_networks
-from comp.training.engines.local_engine import broken_pools_explained, how_many_workers
 
 SECONDS = 15.0  # of timed steps
 

@@ -96,7 +96,10 @@ def _trained(inputs: FoldInputs, experiment: NetworkExperiment, run: Run, gpu: i
         try:
             trained: Trained = trainer_of(experiment).train(experiment, fold_data(inputs, experiment), run)
         except RuntimeError:
-            wait([other.sentinel for other in others], SECONDS_TO_END)
+            ended = wait([other.sentinel for other in others], SECONDS_TO_END)
+            for other in others:
+                if other.sentinel in ended:
+                    other.join()  # its files are closed a little before it has an exit code
             if not any(other.exitcode for other in others):
                 raise
             what = f"a process that trained {inputs.job.name} together with others ended too early"

@@ -143,7 +143,7 @@ def test_a_checkpoint_of_another_run_is_kept_until_it_is_given_up(interrupted):
 
 def test_a_checkpoint_of_other_versions_is_named(interrupted, monkeypatch):
     found = what_it_holds(interrupted.root / "runs/tiny/tiny/fold-0/checkpoint.torch")["made_from"]["versions"]["timm"]
-    monkeypatch.setattr("comp.training.train_fold.versions", lambda packages: dict.fromkeys(packages, "9.9"))
+    monkeypatch.setattr("comp.training.train_network.versions", lambda packages: dict.fromkeys(packages, "9.9"))
     line = interrupted.refused(fold(interrupted, 0, *OTHER))
     assert f"timm={found}, now 9.9" in line
 

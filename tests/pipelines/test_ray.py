@@ -307,10 +307,9 @@ def test_without_ray_one_line_says_how_to_install_it(project):
     ended = subprocess.run(
         [sys.executable, "-c", WITHOUT], cwd=project.root, env=project.environment(), text=True, capture_output=True, check=False
     )
-    assert project.refused(ended) == (
-        "error: ENGINE=ray needs the Python package 'ray', which is not installed: "
-        ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[ray]'"
-    )
+    line = project.refused(ended)
+    assert line.startswith("error: ENGINE=ray needs the Python package 'ray', which is not installed: ")
+    assert re.search(r"python\S* -m pip install .*ray$", line)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from comp.base.errors import ConfigError
+from comp.base.missing_packages import install
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.training.fold_job import FoldJob
 
@@ -40,8 +41,9 @@ def engine_of(name: str) -> ModuleType:
     try:
         return importlib.import_module(f"comp.training.engines.{name}_engine")
     except ModuleNotFoundError as error:
-        then = f".venv/bin/python -m pip install --constraint constraints.txt --editable '.[{name}]'"
-        raise ConfigError(f"ENGINE={name} needs the Python package {error.name!r}, which is not installed", then) from None
+        if error.name != name:
+            raise
+        raise ConfigError(f"ENGINE={name} needs the Python package {name!r}, which is not installed", install([name])) from None
 
 
 def in_stages(jobs: list[FoldJob]) -> list[list[FoldJob]]:

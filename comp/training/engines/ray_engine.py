@@ -8,6 +8,7 @@ import os
 import pickle
 import queue
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from comp.training.fold_job import FoldJob
 ATTEMPTS = 4
 AHEAD = 8  # messages of a fold that wait to be read
 SECONDS = 0.5
+BRIEF = 0.05  # seconds
+PATIENCE = 10.0  # seconds
 
 
 def check(jobs: list[FoldJob]) -> None:
@@ -65,6 +68,7 @@ class Crew:
             options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
             self.source = ray.remote(ray_copy.Source).options(**options).remote()
         self.messages: queue.Queue[tuple[Fold, Any, Any]] = queue.Queue(AHEAD)
+        self.followers: list[threading.Thread] = []
 
     def train(self, folds: list[Fold]) -> None:
         """Train independent folds.
@@ -96,7 +100,10 @@ class Crew:
                         running.remove(fold)
         finally:
             for fold in running:
+                if fold.stream is not None:
+                    ray.cancel(fold.stream)
                 fold.close()
+            self._end()
         self.table.show(now=True)
         if error:
             raise error
@@ -111,7 +118,8 @@ class Crew:
         )  # fmt: skip
         task = fold.task(self.token, self.options.ship, sends=self.source is not None, gpus=demand.gpus or 0)
         fold.stream = remote.remote(task, self.source)
-        threading.Thread(target=self._follow, args=(fold, fold.stream), daemon=True).start()
+        self.followers.append(threading.Thread(target=self._follow, args=(fold, fold.stream), daemon=True))
+        self.followers[-1].start()
 
     def _follow(self, fold: Fold, stream: Any) -> None:
         """Put what a task yields into the queue, and its error if it ends by one."""
@@ -120,6 +128,14 @@ class Crew:
                 self.messages.put((fold, stream, ray.get(ref)))
         except Exception as error:
             self.messages.put((fold, stream, error))
+
+    def _end(self) -> None:
+        """Wait until no thread asks Ray for messages: while Ray shuts down, that would crash."""
+        last = time.monotonic() + PATIENCE
+        while any(thread.is_alive() for thread in self.followers) and time.monotonic() < last:
+            with suppress(queue.Empty):
+                self.messages.get(timeout=BRIEF)
+        self.followers.clear()
 
     def _handle(self, fold: Fold, message: Any) -> bool:
         """Do what a message says; true if the fold is over."""

@@ -22,7 +22,7 @@ def canonical(name):
 def test_the_names_on_pypi_are_those_of_the_project():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     optional = project["optional-dependencies"]
-    wanted = {canonical(each) for each in [*project["dependencies"], *optional["keras"], *optional["faiss"]]}
+    wanted = {canonical(each) for each in [*project["dependencies"], *optional["keras"], *optional["faiss"], *optional["ray"]]}
     assert {canonical(name) for name in DISTRIBUTIONS.values()} == wanted | OF_KERAS
 
 

