@@ -16,14 +16,15 @@ from comp.base.machine import peak_memory
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.inference.weights import WeightsFile
-from comp.training.fold_inputs import FoldInputs, input_channels_of
+from comp.training.fold_inputs import FoldInputs
 from comp.training.fold_job import FoldJob
 from comp.training.fold_outputs import FoldResult, write_fold
 from comp.training.fold_weights import write_weights
 from comp.training.plan_inputs import NO_NETWORK, PlanImages, planned_inputs, unit_vectors
 from comp.training.predicting_cost import PredictingCost, device_module, predicting_cost
 from comp.training.timed_steps import timed_steps
-from comp.training.trainer import FoldData, Run, Trained, trainer_of
+from comp.training.train_network import fold_data
+from comp.training.trainer import Run, Trained, trainer_of
 from comp.training.validation import ValidationPlan
 
 FEW = 4  # steps that show how many can be timed
@@ -108,16 +109,7 @@ def _measured(asked: Measurement, together: threading.Barrier) -> FoldCost:
     cv2.setNumThreads(1)
     inputs = planned_inputs(asked.job, experiment, asked.folder)
     device = trainer.pick_device(asked.slot)
-    data = FoldData(
-        images=asked.images.open(),
-        labels=inputs.labels,
-        train=inputs.train_rows,
-        channels=input_channels_of(inputs.competition, experiment),
-        ids=inputs.tables.ids,
-        identity=inputs.identities(),
-        aux_features=inputs.depends_on.vectors["train"] if inputs.depends_on else None,
-        held_out=np.flatnonzero(inputs.tables.folds.fold == asked.job.fold),
-    )
+    data = fold_data(inputs, experiment, asked.images.open())
     run = Run(asked.job.fold, device, inputs.checkpoint, {}, SCRATCH, minutes=float("inf"), position=asked.slot, restart=True)
     together.wait()
     started = time.monotonic() - asked.asked

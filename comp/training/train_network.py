@@ -10,6 +10,7 @@ from comp.base.files import write_json
 from comp.base.processes import beside, follow_parent
 from comp.base.progress import say
 from comp.competition.experiments.experiment import NetworkExperiment
+from comp.images.input_channels import Images
 from comp.inference.weights import WeightsFile
 from comp.predictions.image_identity import ImageIdentity
 from comp.training.curve import validation_seconds
@@ -75,10 +76,10 @@ def train_network(
     return written
 
 
-def fold_data(inputs: FoldInputs, experiment: NetworkExperiment) -> FoldData:
-    """What the network of a fold is trained on."""
+def fold_data(inputs: FoldInputs, experiment: NetworkExperiment, images: Images) -> FoldData:
+    """What the network of a fold is trained on; `images` are all of the train table, (N, size, size, C)."""
     return FoldData(
-        images=inputs.images()["train"].images,
+        images=images,
         labels=inputs.labels,
         train=inputs.train_rows,
         channels=input_channels_of(inputs.competition, experiment),
@@ -94,7 +95,8 @@ def _trained(inputs: FoldInputs, experiment: NetworkExperiment, run: Run, gpu: i
     run.rendezvous.unlink(missing_ok=True)
     with beside(experiment.devices - 1, _follow, inputs.job, run, gpu) as others:
         try:
-            trained: Trained = trainer_of(experiment).train(experiment, fold_data(inputs, experiment), run)
+            data = fold_data(inputs, experiment, inputs.images()["train"].images)
+            trained: Trained = trainer_of(experiment).train(experiment, data, run)
         except RuntimeError:
             ended = wait([other.sentinel for other in others], SECONDS_TO_END)
             for other in others:
@@ -114,7 +116,9 @@ def _follow(rank: int, job: FoldJob, run: Run, gpu: int) -> None:
     assert isinstance(experiment, NetworkExperiment)
     device = trainer_of(experiment).pick_device(gpu + rank)
     try:
-        trainer_of(experiment).train(experiment, fold_data(FoldInputs.read(job), experiment), replace(run, rank=rank, device=device))
+        inputs = FoldInputs.read(job)
+        data = fold_data(inputs, experiment, inputs.images()["train"].images)
+        trainer_of(experiment).train(experiment, data, replace(run, rank=rank, device=device))
     except CompError as error:
         say(f"process {rank} of {job.name}: {error}")
         raise SystemExit(2) from None
