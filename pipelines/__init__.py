@@ -1,11 +1,15 @@
 """The commands: one thin module a Make target. Library code lives in `comp/`."""
 
-import signal
 import sys
 
 if sys.argv[:1] == ["-m"]:
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `command.run` begins: Ctrl-C ends imports without a traceback
+    try:
+        import signal
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `command.run` begins: Ctrl-C ends imports without a traceback
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
     from comp.base.command_line import explain_missing_packages  # after the signal
 

@@ -6,7 +6,12 @@ import torch
 
 from comp.base.processes import cores
 
-OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")  # in the errors of devices that have no class for it
+OUT_OF_MEMORY = (  # in the errors of devices that have no class for it
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "could not create a primitive",  # oneDNN on a CPU
+)
 
 
 def devices() -> int:

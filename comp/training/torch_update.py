@@ -115,10 +115,13 @@ class Update:
         return 1 if self.experiment.trainer == "torch" else 2
 
     def _fits(self, batch: Batch, count: int) -> bool:
+        """Whether the gradients fit beside two copies of the weights: what AdamW keeps from its first update on."""
         try:
             self.optimizer.zero_grad()
             free_memory(self.device)
+            kept = [torch.empty_like(parameter) for parameter in self.model.parameters() for _ in range(2)]
             self._gradients(self.model, batch, count)
+            del kept
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

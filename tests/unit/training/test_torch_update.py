@@ -179,19 +179,50 @@ else:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
-def test_too_little_memory_names_a_setting_that_fits(tmp_path):
+def test_a_batch_that_memory_does_not_hold_is_one_line_and_parts_of_it_train(tmp_path):
     def told(accumulate):
         command = [sys.executable, "-c", MEMORY, str(accumulate), str(tmp_path), "400"]
         ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 
-    line = told(1)
-    what, _, then = line.partition(": the same batch in ")
-    assert what.startswith("tiny: a batch of 32 images of 256 px needs more memory than CPU ")
-    count = int(then.partition(" parts")[0])
-    assert then == f'{count} parts fits: SET="train.accumulate={count}"'
-    assert told(count) == "trained"
+    assert told(1).startswith("tiny: a batch of 32 images of 256 px needs more memory than CPU ")
+    assert told(8) == "trained"
+
+
+class Holds(nn.Linear):
+    """Runs out of memory, as a GPU does, with more than some number of images."""
+
+    def __init__(self, images):
+        super().__init__(3, 2)
+        self.images = images
+
+    def forward(self, images):
+        if len(images) > self.images:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(
+    ("holds", "settings", "then"),
+    [
+        (4, {}, 'the same batch in 2 parts fits: SET="train.accumulate=2"'),
+        (3, {}, 'the same batch in 4 parts fits: SET="train.accumulate=4"'),
+        (1, {}, 'the same batch in 8 parts fits: SET="train.accumulate=8"'),
+        (2, {"accumulate": 2}, 'the same batch in 4 parts fits: SET="train.accumulate=4"'),
+        (0, {}, 'smaller parts do not fit either; SET="train.grad_checkpointing=true" needs less, or take a smaller size'),
+        (0, {"grad_checkpointing": True}, 'take smaller images: SET="size=16"'),
+    ],
+)
+def test_too_little_memory_names_a_setting_that_fits(holds, settings, then):
+    settings = {"batch_size": 8, "precision": "fp32", **settings}
+    with pytest.raises(CompError) as told:
+        update_of(Holds(holds), nn.BCEWithLogitsLoss(), **settings)(batch())
+    assert str(told.value).startswith("tiny: a batch of 8 images of 32 px needs more memory than CPU ")
+    assert str(told.value).endswith(f" has: {then}")
+    if "accumulate" in then:
+        fits = {**settings, "accumulate": int(then.split("=")[-1].strip('"'))}
+        assert update_of(Holds(holds), nn.BCEWithLogitsLoss(), **fits)(batch()).isfinite()
 
 
 def test_a_compiled_network_has_the_losses_of_one_that_is_not(tmp_path, monkeypatch):
