@@ -167,7 +167,7 @@ ablate: $(READY) ## compare the stack with MODEL and without it
 article: $(READY) ## train the article's networks and compare their scores with the article's (QUICK=1: in a quarter of an hour)
 	@$(RUN)article $(if $(filter-out 0,$(QUICK)),--quick,--competition="$$COMP") $(call given,WORKERS,--workers)
 
-bench: $(READY) ## measure speed against the hardware's limits and other tools (about half an hour)
+bench: $(READY) ## measure speed against the hardware's limits and other tools (about an hour)
 	@"$$PYTHON" -m tests.benchmarks
 
 bench-stack: $(READY) ## compare our stack (STACK) with other tools on the folds of COMP's prediction files

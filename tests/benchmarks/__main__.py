@@ -3,8 +3,8 @@
     python -m tests.benchmarks --only folds thresholds
 
 The table shows medians of paired measurements with 95 % intervals. The control measures the peer against itself: its distance from 1
-is the noise. On two idle cores it takes about half an hour, most of it for stack_cost, which runs STACK=full. `gpu` needs a GPU. Other
-work on the machine makes the figures less exact. All files are temporary.
+is the noise. On two idle cores it takes about an hour, most of it for stack_cost, which runs STACK=full, training and full_size. `gpu`
+needs a GPU. Other work on the machine makes the figures less exact. All files are temporary.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from tests.pipelines.test_initial_weights import weights
 from tests.pipelines.test_neighbours import METRIC
 from tests.tiny_competition import make_tiny_competition
 
-EPOCHS = {"tiny": 40, "small": 4}  # long enough to be killed half-way
+EPOCHS = {"tiny": 20, "small": 3}  # long enough to be killed half-way
 NEIGHBOURS = "trainer: neighbours\nembeddings: [near]\n"
 
 
