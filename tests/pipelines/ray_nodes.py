@@ -13,6 +13,7 @@ FAST = {
     "health_check_period_ms": 500,
     "health_check_timeout_ms": 2000,
     "health_check_failure_threshold": 3,
+    "worker_niceness": 0,  # as other tests, which would else take all processors
 }
 
 

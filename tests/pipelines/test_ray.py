@@ -91,7 +91,7 @@ def project(tmp_path):
 def local(tmp_path_factory):
     """Where the local engine trained the six folds."""
     root = tmp_path_factory.mktemp("local")
-    ended = competition_in(root).call("models", "--competition", "tiny", "--workers", "2")
+    ended = competition_in(root).call("models", "--competition", "tiny", "--workers", "1")
     assert ended.returncode == 0, ended.stderr
     return root
 
@@ -211,14 +211,15 @@ def test_models_that_depend_on_others_come_last_and_get_their_embeddings_and_ini
     assert made(project.root) == on_nodes
 
 
-def test_an_error_of_a_fold_is_one_line_and_is_not_tried_again(project, nodes):
-    ended = project.type(
-        "models", "--competition", "tiny", "--models", "tiny", "--engine", "ray", "--set", "train.lr=1e30 train.warmup_epochs=0",
-        RAY_ADDRESS=nodes.address,
-    )  # fmt: skip
-    assert "training diverged, the loss is nan in epoch 1" in project.refused(ended)
+def test_an_error_of_a_fold_is_one_line_and_neither_it_nor_those_that_wait_are_tried(project, nodes):
+    alone = "train.lr=1e30 train.warmup_epochs=0 resources.cpus=2"  # one node has as many, so one fold trains at a time
+    arguments = ("models", "--competition", "tiny", "--models", "tiny", "--engine", "ray", "--set", alone)
+    ended = project.type(*arguments, RAY_ADDRESS=nodes.address)
+    assert "tiny fold 0: training diverged, the loss is nan in epoch 1" in project.refused(ended)
     assert "attempt" not in ended.stdout
-    assert "failed" in ended.stdout
+    said = ended.stdout.splitlines()
+    assert [line for line in said if "running" in line] == [f"tiny fold 0: running on {os.uname().nodename}/{nodes.first[:6]}"]
+    assert {"tiny fold 0: failed", "tiny fold 1: not started", "tiny fold 2: not started"} <= set(said)
 
 
 def test_more_than_any_node_has_is_one_line(project, nodes):
