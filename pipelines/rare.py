@@ -9,7 +9,7 @@ runs/<competition>/<model>/rare-labels.png.
 With several models, all complete, the last one is compared with each of the others. A class is rare if it has fewer images in the train
 table than `below` of the last model's `rare`. The table shows the mean recall of the rare classes and macro F1 over all classes, out of
 fold, at two kinds of thresholds: 0.5, and thresholds per class (`bagged`) tuned for F1 on the other folds. With tuned thresholds, rows
-without a label get their most likely one, as in a submission.
+without a label are treated as in a submission.
 
 Standard errors resample groups; they do not include the effect of another training seed. Copies make epochs longer. To see whether the
 additional steps alone help, also name a model without copies that is trained for as many steps.

@@ -60,8 +60,8 @@ def main() -> None:
     write_stack(task, options.stack, recipe, inputs.files, evaluation.blend, final.blend.logits[0])
     write_fitted(task.paths.fitted_stack(options.stack), to_keep(inputs, options.stack, recipe, final.stack))
     labels, text = dict(zip(task.test_ids, task.classes.strings(final.decisions), strict=True)), details(report)
-    folder = task.paths.submissions()
-    path = write_submission(folder, options.stack, labels, task.competition, explanation(report), text)
+    stem = task.paths.submissions() / options.stack
+    path = write_submission(stem, labels, task.competition, explanation(report), text, needs_labels=task.needs_labels)
     if options.details:
         say("\n" + text)
     say("\n" + "\n".join(summary(report, path)))

@@ -14,7 +14,7 @@ from comp.base.progress import say
 from comp.competition.competition import Competition, load_competition
 from comp.competition.kaggle import check_submitted, submissions_page
 from comp.competition.kaggle_client import SUBMIT_SECONDS, client_program, run_client
-from comp.competition.tables import read_test_ids
+from comp.competition.tables import read_form
 from comp.submission.sidecar import class_subset, expected_score, read_sidecar
 from comp.submission.submission import check_submission, newest_submission
 from pipelines.command import parser, run
@@ -32,7 +32,7 @@ def main() -> None:
         raise SubmissionError(f"competition {competition.name} is not on Kaggle (its YAML has no slug)", then)
     path = options.file or newest_submission(paths.submissions(), competition)
     say(f"checking {path}" + ("" if options.file else " (the newest; FILE=... takes another)"))
-    say(check_submission(path, competition, read_test_ids(competition, paths)).text())
+    say(check_submission(path, competition, read_form(competition, paths)).text())
     if note := read_sidecar(path).get("note"):
         say(f"note: {note}")
     message = options.message or default_message(path, competition)

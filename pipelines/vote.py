@@ -13,7 +13,7 @@ from comp.base.files import hash_file
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import load_competition
-from comp.competition.tables import read_test_ids
+from comp.competition.tables import read_form
 from comp.predictions.imports import check_spelling
 from comp.predictions.table_file import shown
 from comp.submission.label_files import read_label_file, read_voter
@@ -32,7 +32,7 @@ def main() -> None:
     options = arguments.parse_args()
 
     competition, paths = load_competition(options.competition), Paths(options.competition)
-    test_ids = read_test_ids(competition, paths)
+    form = read_form(competition, paths)
     models, files = sorted(options.models), sorted(options.file)
     for model in models:
         check_spelling(model)
@@ -41,10 +41,10 @@ def main() -> None:
     needed = (count + 1) // 2 if options.at_least is None else options.at_least
     if not 1 <= needed <= count:
         raise ConfigError(f"AT_LEAST={shown(str(needed))} of {count} files", f"ask for 1 to {count}")
-    imported = [read_label_file(competition, paths, model, test_ids) for model in models]
-    decisions = np.stack([*imported, *(read_voter(path, competition, test_ids) for path in files)])
+    imported = [read_label_file(competition, paths, model, form.ids) for model in models]
+    decisions = np.stack([*imported, *(read_voter(path, competition, form) for path in files)])
     say(agreement_table([*models, *(path.name for path in files)], agreement(decisions)) + "\n")
-    voted, empty = majority(decisions, needed)
+    voted, empty = majority(decisions, needed, needs_labels=form.needs_labels)
     sidecar = {
         "competition": competition.name,
         "note": NOTE,
@@ -53,11 +53,13 @@ def main() -> None:
             "models": {model: hash_file(paths.label_only(model)) for model in models},
             "files": [{"name": name, "hash": digest} for name, digest in sorted((path.name, hash_file(path)) for path in files)],
         },
-        "filled": int(empty.sum()),
+        "empty": int(empty.sum()),
+        "filled": int(empty.sum()) if form.needs_labels else 0,
     }
-    labels = dict(zip(test_ids, competition.labels.strings(voted), strict=True))
-    path = write_submission(paths.submissions(), "vote", labels, competition, sidecar)
-    say(f"{path}: {len(voted)} rows, labels with {needed} of {count} votes; {empty.sum()} rows had none and got their most voted label")
+    labels = dict(zip(form.ids, competition.labels.strings(voted), strict=True))
+    path = write_submission(paths.submissions() / "vote", labels, competition, sidecar, needs_labels=form.needs_labels)
+    became = "got their most voted label" if form.needs_labels else "stay empty"
+    say(f"{path}: {len(voted)} rows, labels with {needed} of {count} votes; {empty.sum()} rows had none and {became}")
     say(NOTE)
 
 

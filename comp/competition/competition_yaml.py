@@ -68,13 +68,17 @@ def _is_ours(path: Path) -> bool:
 
 
 def most_similar(found: FolderContents) -> Competition | None:
-    """The tracked competition with the same columns, channels and labels, if any; one on Kaggle before a practice one."""
+    """The tracked competition with the same columns, channels and labels, if any; one on Kaggle before a practice one.
+
+    Of images with its channels, some labels suffice. Without images, all of its labels must occur: numbers alone say little.
+    """
     tables, images = found.tables, found.images
     tracked = [load_competition(path.stem) for path in sorted(Path("configs/competitions").glob("*.yaml"))]
     for known in sorted(tracked, key=lambda each: each.slug is None):
         columns = (known.columns.id, known.columns.target) == (tables.columns.id, tables.columns.target)
         channels = images is None or (known.images is not None and set(known.images.channels) == set(images.channels))
-        tokens = set(tables.tokens) <= set(known.labels.tokens) and "one_hot" not in tables.columns.form
+        found_tokens, its_tokens = set(tables.tokens), set(known.labels.tokens)
+        tokens = (found_tokens <= its_tokens if images else found_tokens == its_tokens) and "one_hot" not in tables.columns.form
         if columns and channels and tokens:
             return known
     return None

@@ -1,6 +1,7 @@
 """The tables of a competition: train ids with labels, test ids, groups."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,19 @@ from comp.competition.competition import Columns, Competition
 from comp.competition.id_column import ids_of_rows, read_table
 from comp.competition.ids import check_ids
 from comp.competition.label_forms import long_one_hot_strings, long_strings, one_hot_strings
+
+
+@dataclass(frozen=True)
+class SubmissionForm:
+    """What a submission must hold.
+
+    Attributes:
+        ids: of the test images, in the order of the sample submission.
+        needs_labels: whether every image needs a label.
+    """
+
+    ids: tuple[str, ...]
+    needs_labels: bool
 
 
 def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
@@ -36,6 +50,24 @@ def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...],
 def read_test_ids(competition: Competition, paths: Paths) -> tuple[str, ...]:
     """The ids of the sample submission, in its order."""
     return ids_of_submission(competition, competition.folder(paths) / competition.tables.test, _how_to_get(competition))
+
+
+def read_form(competition: Competition, paths: Paths) -> SubmissionForm:
+    """What a submission to this competition must hold. Without a train table, every image needs a label.
+
+    Raises:
+        DataError: a table is not valid.
+    """
+    ids, has_train = read_test_ids(competition, paths), (competition.folder(paths) / competition.tables.train).exists()
+    return SubmissionForm(ids, not has_train or needs_labels(competition, read_train(competition, paths)[1]))
+
+
+def needs_labels(competition: Competition, labels: NDArray[np.bool_]) -> bool:
+    """Whether every image of a submission needs a label: labels are written as strings, and every train row (N, C) has one.
+
+    Where classes have columns of 0 and 1, and where some train rows have no label, an image without a label is as good as any other.
+    """
+    return competition.columns.form in ("labels", "long") and bool(labels.any(axis=1).all())
 
 
 def ids_of_submission(competition: Competition, path: Path, then: str) -> tuple[str, ...]:

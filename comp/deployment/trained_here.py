@@ -67,8 +67,8 @@ def mean_of_models(task: Task, models: Sequence[str]) -> FittedStack:
     """
     check_known(task, models)
     classes = classes_of_all({model: check_can_predict(task, model).classes for model in models})
-    weights = dict.fromkeys(sorted(models), 1 / len(models))
-    mean = Stack(registry.build("blenders", MEAN), MEAN, weights, np.zeros(len(classes)), tuple(sorted(models)))
+    weights, halves = dict.fromkeys(sorted(models), 1 / len(models)), np.zeros(len(classes))
+    mean = Stack(registry.build("blenders", MEAN), MEAN, weights, halves, tuple(sorted(models)), fills=task.needs_labels)
     return FittedStack(task.competition.name, "+".join(models), classes, mean, {}, {}, task.folds.fingerprint, task.data)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from comp.base.paths import Paths
 from comp.competition.competition import Competition, load_competition
 from comp.competition.labels import LabelSpace
-from comp.competition.tables import read_test_ids, read_train
+from comp.competition.tables import needs_labels, read_test_ids, read_train
 from comp.folds.competition_folds import ensure_folds
 from comp.folds.fold_map import FoldMap
 from comp.predictions.image_checks import PresentImages
@@ -27,6 +27,7 @@ class Task:
         labels: (N, C) of these classes, rows in the order of `folds.ids`.
         test_ids: in the order of the sample submission.
         data: fingerprint of the train table, with the labels of all classes.
+        needs_labels: whether every image of a submission needs a label.
     """
 
     competition: Competition
@@ -36,6 +37,7 @@ class Task:
     labels: NDArray[np.bool_]
     test_ids: tuple[str, ...]
     data: str
+    needs_labels: bool
 
     @cached_property
     def images(self) -> PresentImages:
@@ -59,5 +61,5 @@ def load_task(name: str) -> Task:
     ids, labels = read_train(competition, paths)
     order = sorted(range(len(ids)), key=ids.__getitem__)
     folds = folds.in_order([ids[row] for row in order])
-    data = data_fingerprint(ids, labels)
-    return Task(competition, paths, folds, competition.labels, labels[order], read_test_ids(competition, paths), data)
+    data, needed = data_fingerprint(ids, labels), needs_labels(competition, labels)
+    return Task(competition, paths, folds, competition.labels, labels[order], read_test_ids(competition, paths), data, needed)

@@ -37,7 +37,8 @@ class Candidates:
         for name, blender in self.blenders.items():
             state = blender.fit(labelled)
             blend = labelled.blended(blender.predict(state, labelled.unlabelled()))
-            stacks += [Stack(blender, self.specs[name], state, rule.fit(blend)) for rule in self.rules.values()]
+            spec, fills = self.specs[name], labelled.needs_labels
+            stacks += [Stack(blender, spec, state, rule.fit(blend), fills=fills) for rule in self.rules.values()]
         return stacks
 
     def decide(self, stacks: list[Stack], predictions: PredictionSet) -> NDArray[np.bool_]:

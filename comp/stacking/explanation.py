@@ -35,7 +35,8 @@ def explanation(report: StackReport) -> dict[str, Any]:
         "weights": stack.weights,
         "blend": stack.blend if len(json.dumps(stack.blend)) < LONGEST else None,
         "logit_thresholds": by_class(task, stack.thresholds.tolist()),
-        "filled": int(report.final.filled.sum()),
+        "empty": int(report.final.empty.sum()),
+        "filled": report.final.filled,
         "candidates": [_candidate(one) for one in evaluation.candidates],
         "row_subsets": [
             {"name": subset.name, "rows": subset.rows, "classes": subset.classes, "nested": numbers(subset.nested)}

@@ -27,7 +27,7 @@ class FinalStack:
         unshifted: the stack with thresholds for means over folds.
         stack: the same, adjusted for the label shift if the recipe asks for it.
         decisions: (T, C) of `stack` about the test images.
-        filled: (T,) test images without a label above its threshold, which got their most likely one.
+        empty: (T,) test images without a label above its threshold.
         threshold_change: mean absolute change of the thresholds of `unshifted` for means over folds, in logits.
     """
 
@@ -36,8 +36,19 @@ class FinalStack:
     unshifted: Stack
     stack: Stack
     decisions: NDArray[np.bool_]
-    filled: NDArray[np.bool_]
+    empty: NDArray[np.bool_]
     threshold_change: float
+
+    @property
+    def filled(self) -> int:
+        """How many of the `empty` images got their most likely label."""
+        return int(self.empty.sum()) if self.stack.fills else 0
+
+    @property
+    def note_on_empty(self) -> str:
+        """How many images had no label above its threshold, and what became of them."""
+        became = "got their most likely one" if self.stack.fills else "stay empty"
+        return f"{self.empty.sum()} had no label above its threshold and {became}"
 
 
 def final_stack(inputs: Inputs, labelled: PredictionSet, test: PredictionSet, evaluation: Evaluation, recipe: Recipe) -> FinalStack:
@@ -50,8 +61,8 @@ def final_stack(inputs: Inputs, labelled: PredictionSet, test: PredictionSet, ev
     stack = unshifted
     if recipe.shift:
         stack = _for_means(replace(fitted, thresholds=shift.corrected(fitted.thresholds)), singles, blend)
-    decisions, filled = stack.decide(blend)
-    return FinalStack(blend, shift, unshifted, stack, decisions, filled, _mean_change(fitted.thresholds, unshifted.thresholds))
+    decisions, empty = stack.decide(blend)
+    return FinalStack(blend, shift, unshifted, stack, decisions, empty, _mean_change(fitted.thresholds, unshifted.thresholds))
 
 
 def to_keep(inputs: Inputs, name: str, recipe: Recipe, stack: Stack) -> FittedStack:

@@ -15,7 +15,7 @@ from comp.base.files import hash_of, read_bytes, write_text
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.stack import Stack
 
-KIND, VERSION = "fitted stack", 1
+KIND, VERSION = "fitted stack", 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class FittedStack:
         return tuple(sorted(self.stack.needed))
 
     def label(self, predictions: PredictionSet) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """The logits of the blend and the decisions about each image, (N, C) each; every image gets at least one label.
+        """The logits of the blend and the decisions about each image, (N, C) each; as in the submission, images may be without a label.
 
         Args:
             predictions: of the models `needed`, each the mean over its folds, for `classes`; other models are ignored. If the stack
@@ -123,6 +123,7 @@ def _as_json(stack: Stack) -> dict[str, Any]:
         "thresholds": [None if threshold == np.inf else threshold for threshold in stack.thresholds.tolist()],
         "models": list(stack.models),
         "substacks": {name: _as_json(each) for name, each in stack.substacks.items()},
+        "fills": stack.fills,
     }
 
 
@@ -131,7 +132,7 @@ def _stack(content: dict[str, Any]) -> Stack:
     thresholds = np.array([np.inf if threshold is None else threshold for threshold in content["thresholds"]], np.float64)
     substacks = {name: _stack(each) for name, each in content["substacks"].items()}
     blender = registry.build("blenders", content["blender"])
-    return Stack(blender, content["blender"], content["state"], thresholds, tuple(content["models"]), substacks)
+    return Stack(blender, content["blender"], content["state"], thresholds, tuple(content["models"]), substacks, content["fills"])
 
 
 def _from_json(content: dict[str, Any]) -> FittedStack:

@@ -76,7 +76,8 @@ def predictions_on_train(members: Sequence[Member], task: Task, some: NDArray[np
     """Predictions, with labels, for the train rows of the mask `some` (N,)."""
     groups = np.unique(np.array(task.folds.group)[some], return_inverse=True)[1]
     logits = np.stack([member.train[some] for member in members])
-    return PredictionSet(logits, tuple(member.name for member in members), task.folds.fold[some], groups, task.labels[some])
+    models, labels = tuple(member.name for member in members), task.labels[some]
+    return PredictionSet(logits, models, task.folds.fold[some], groups, labels, needs_labels=task.needs_labels)
 
 
 def predictions_on_test(members: Sequence[Member], task: Task, fold: int | None) -> PredictionSet:
@@ -87,7 +88,8 @@ def predictions_on_test(members: Sequence[Member], task: Task, fold: int | None)
     """
     count = len(task.test_ids)
     logits = np.stack([member.test if fold is None else member.test_by_fold[fold % len(member.test_by_fold)] for member in members])
-    return PredictionSet(logits, tuple(member.name for member in members), np.full(count, HOLDOUT, np.int8), np.arange(count))
+    models, folds = tuple(member.name for member in members), np.full(count, HOLDOUT, np.int8)
+    return PredictionSet(logits, models, folds, np.arange(count), needs_labels=task.needs_labels)
 
 
 def _with_features(predictions: PredictionSet, task: Task, ids: Sequence[str], features: Sequence[Path]) -> PredictionSet:

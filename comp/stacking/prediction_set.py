@@ -24,6 +24,7 @@ class PredictionSet:
         groups: (N,) int64, equal for images of one group (antibody), which look alike.
         labels: (N, C) bool, None if unknown or withheld.
         features: (N, F) float32, further features of each image; NaN if missing.
+        needs_labels: whether every image of a submission needs a label.
     """
 
     logits: NDArray[np.float32]
@@ -32,6 +33,7 @@ class PredictionSet:
     groups: NDArray[np.int64]
     labels: NDArray[np.bool_] | None = None
     features: NDArray[np.float32] | None = None
+    needs_labels: bool = True
 
     def __post_init__(self) -> None:
         models, count, classes = self.logits.shape
@@ -70,13 +72,13 @@ class PredictionSet:
 
     def take(self, chosen: NDArray) -> "PredictionSet":
         """The images that `chosen` selects: a mask (N,) or row numbers."""
-        return PredictionSet(
-            self.logits[:, chosen],
-            self.models,
-            self.folds[chosen],
-            self.groups[chosen],
-            None if self.labels is None else self.labels[chosen],
-            None if self.features is None else self.features[chosen],
+        return replace(
+            self,
+            logits=self.logits[:, chosen],
+            folds=self.folds[chosen],
+            groups=self.groups[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            features=None if self.features is None else self.features[chosen],
         )
 
     @staticmethod
@@ -84,7 +86,7 @@ class PredictionSet:
         """Several sets of the same models, one after the other; without labels and features."""
         logits = np.concatenate([each.logits for each in sets], axis=1)
         folds, groups = (np.concatenate([getattr(each, name) for each in sets]) for name in ("folds", "groups"))
-        return PredictionSet(logits, sets[0].models, folds, groups)
+        return replace(sets[0], logits=logits, folds=folds, groups=groups, labels=None, features=None)
 
     def only(self, models: Collection[str]) -> "PredictionSet":
         """The same images, with only these models."""

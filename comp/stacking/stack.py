@@ -27,6 +27,7 @@ class Stack:
         thresholds: (C,) logits of the blend; infinity for a class that is never predicted.
         models: the models it blends, sub-stacks included; empty: all models of a prediction set.
         substacks: the stacks among its models, by name.
+        fills: whether a row without a label above its threshold gets its most likely one.
     """
 
     blender: Blender
@@ -35,6 +36,7 @@ class Stack:
     thresholds: NDArray[np.float64]
     models: tuple[str, ...] = ()
     substacks: Mapping[str, "Stack"] = field(default_factory=dict)
+    fills: bool = True
 
     @property
     def weights(self) -> list[dict[str, float]]:
@@ -67,12 +69,14 @@ class Stack:
         return unlabelled.blended(self.blender.predict(self.blend, unlabelled))
 
     def decide(self, blend: PredictionSet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Decisions (N, C) from a blend, with at least one label per row, and which rows (N,) had no label above its threshold.
+        """Decisions (N, C) from a blend, and which rows (N,) had no label above its threshold.
 
-        Such a row gets its most likely class: the class whose logit is highest relative to its threshold, the first among equals.
+        If the stack `fills`, such a row gets its most likely class: the class whose logit is highest relative to its threshold, the
+        first among equals. Else it stays empty.
         """
         decisions = blend.logits[0] >= self.thresholds
         empty = ~decisions.any(axis=1)
-        limits = np.where(np.isfinite(self.thresholds), self.thresholds, UNREACHABLE)
-        decisions[empty, (blend.logits[0, empty] - limits).argmax(axis=1)] = True
+        if self.fills:
+            limits = np.where(np.isfinite(self.thresholds), self.thresholds, UNREACHABLE)
+            decisions[empty, (blend.logits[0, empty] - limits).argmax(axis=1)] = True
         return decisions, empty

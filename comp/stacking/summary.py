@@ -19,12 +19,11 @@ def summary(report: StackReport, path: Path) -> list[str]:
         path: the submission; its details are in the .txt beside it.
     """
     evaluation, inputs = report.evaluation, report.inputs
-    filled = int(report.final.filled.sum())
-    most_likely = f"; {filled} had no label above its threshold and got their most likely one" if filled else ""
+    empty = f"; {report.final.note_on_empty}" if report.final.empty.any() else ""
     classes, missing = len(inputs.task.classes), report.missing_classes
     over = f" over {classes} of {classes + missing} classes" if missing else ""
     lines = [
-        ("submission", f"{path} ({report.test_rows} rows{most_likely})"),
+        ("submission", f"{path} ({report.test_rows} rows{empty})"),
         ("expected score", f"{evaluation.nested.value:.3f} macro F1{over}, {_interval(evaluation.nested)}"),
         ("", _what_it_estimates(inputs.networks)),
     ]

@@ -42,9 +42,7 @@ def details(report: StackReport) -> str:
         )
     if report.holdout:
         lines.append(holdout_line(report.holdout))
-    lines.append(
-        f"{report.test_rows} test rows; {report.final.filled.sum()} had no label above its threshold and got their most likely one"
-    )
+    lines.append(f"{report.test_rows} test rows; {report.final.note_on_empty}")
     if report.subset_note:
         lines.append(report.subset_note)
     return "\n\n".join([*blocks, "\n".join(lines)])

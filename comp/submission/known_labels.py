@@ -52,13 +52,13 @@ def read_hidden_labels(competition: Competition, paths: Paths) -> tuple[tuple[st
 
 
 def decisions_of(path: Path, ids: tuple[str, ...], competition: Competition) -> Bools:
-    """Decisions (N, C) of a submission in the order of `ids`; the submission may hold more ids.
+    """Decisions (N, C) of a submission in the order of `ids`; the submission may hold more ids, and rows without a label.
 
     Raises:
         DataError: the submission lacks one of the ids.
         SubmissionError: it is not valid, or was made here and then edited.
     """
-    submitted, decisions = read_submission(path, competition)
+    submitted, decisions = read_submission(path, competition, needs_labels=False)
     row = {image_id: number for number, image_id in enumerate(submitted)}
     if missing := [image_id for image_id in ids if image_id not in row]:
         then = f"make it again with: make stack COMP={competition.name}"

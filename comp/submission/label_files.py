@@ -9,7 +9,7 @@ from comp.base.errors import PredictionError, SubmissionError
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import Competition
-from comp.competition.tables import read_test_ids, read_train
+from comp.competition.tables import SubmissionForm, needs_labels, read_test_ids, read_train
 from comp.folds.fold_map import HOLDOUT
 from comp.metrics.logits import logit
 from comp.predictions.file_checks import read_checked
@@ -45,9 +45,10 @@ def import_label_file(path: Path, competition: Competition, model: str) -> Predi
     check_no_overlay(path, "import the submission under it")
     paths = Paths(competition.name)
     test_ids, (train_ids, labels) = read_test_ids(competition, paths), read_train(competition, paths)
+    form = SubmissionForm(test_ids, needs_labels(competition, labels))
     try:
-        check_submission(path, competition, test_ids)
-        ids, decisions = read_submission(path, competition)
+        check_submission(path, competition, form)
+        ids, decisions = read_submission(path, competition, needs_labels=form.needs_labels)
     except SubmissionError as error:
         raise PredictionError(error.what, "correct it, or ask its maker for the file as it was submitted") from None
     data = data_fingerprint(train_ids, labels)
@@ -72,16 +73,16 @@ def read_label_file(competition: Competition, paths: Paths, model: str, test_ids
     return read_checked(competition, model, file).aligned(test_ids) > 0
 
 
-def read_voter(path: Path, competition: Competition, test_ids: tuple[str, ...]) -> NDArray[np.bool_]:
-    """The decisions (T, C) of a submission, in the order of `test_ids`.
+def read_voter(path: Path, competition: Competition, form: SubmissionForm) -> NDArray[np.bool_]:
+    """The decisions (T, C) of a submission, in the order of the form's ids.
 
     Raises:
         SubmissionError: it is not valid, or is an overlay, which holds labels that were not predicted.
     """
     check_no_overlay(path, "vote with the submission under it, then lay the labels over the vote")
-    check_submission(path, competition, test_ids)
+    check_submission(path, competition, form)
     if columns := class_subset(path, competition):
         say(f"{path} holds labels of only {len(columns)} of {len(competition.classes)} classes; it votes against all others")
-    ids, decisions = read_submission(path, competition)
+    ids, decisions = read_submission(path, competition, needs_labels=form.needs_labels)
     row = {image_id: number for number, image_id in enumerate(ids)}
-    return decisions[[row[image_id] for image_id in test_ids]]
+    return decisions[[row[image_id] for image_id in form.ids]]

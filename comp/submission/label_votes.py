@@ -8,19 +8,19 @@ from comp.metrics.macro_f1 import f1_from_counts
 Bools = NDArray[np.bool_]
 
 
-def majority(decisions: Bools, at_least: int) -> tuple[Bools, Bools]:
+def majority(decisions: Bools, at_least: int, *, needs_labels: bool) -> tuple[Bools, Bools]:
     """The decisions (N, C) of a vote, and the rows (N,) where no label had enough votes.
-
-    Such a row gets its most voted label, the first class among equals.
 
     Args:
         decisions: (F, N, C) of F voters.
         at_least: how many votes a label needs.
+        needs_labels: whether such a row gets its most voted label, the first class among equals; else it stays empty.
     """
     votes = decisions.sum(axis=0)
     won: Bools = votes >= at_least
     empty = np.asarray(~won.any(axis=1))
-    won[empty, votes[empty].argmax(axis=1)] = True
+    if needs_labels:
+        won[empty, votes[empty].argmax(axis=1)] = True
     return won, empty
 
 

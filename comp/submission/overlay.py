@@ -13,7 +13,7 @@ from comp.base.paths import Paths
 from comp.competition.competition import Competition
 from comp.competition.csv_file import read_csv
 from comp.competition.id_column import read_ids
-from comp.competition.tables import read_test_ids
+from comp.competition.tables import SubmissionForm, read_form
 from comp.submission.sidecar import read_sidecar
 from comp.submission.submission import check_submission, read_submission, write_submission
 
@@ -39,11 +39,11 @@ def overlay(submission: Path, table: Path, competition: Competition) -> Overlay:
         DataError: the table is not valid.
     """
     paths = Paths(competition.name)
-    test_ids = read_test_ids(competition, paths)
+    form = read_form(competition, paths)
     check_no_overlay(submission, "lay the labels over the submission under it")
-    check_submission(submission, competition, test_ids)
-    ids, decisions = read_submission(submission, competition)
-    known_ids, known = read_known(table, competition, test_ids)
+    check_submission(submission, competition, form)
+    ids, decisions = read_submission(submission, competition, needs_labels=form.needs_labels)
+    known_ids, known = read_known(table, competition, form)
     row = {image_id: number for number, image_id in enumerate(ids)}
     laid = decisions.copy()
     laid[[row[image_id] for image_id in known_ids]] = known
@@ -62,18 +62,17 @@ def overlay(submission: Path, table: Path, competition: Competition) -> Overlay:
             "changed": changed,
         },
     }
-    labels = competition.labels.strings(laid[[row[image_id] for image_id in test_ids]])
-    return Overlay(
-        write_submission(paths.submissions(), f"{submission.stem}-overlay", dict(zip(test_ids, labels, strict=True)), competition, sidecar),
-        note,
-    )
+    labels = dict(zip(form.ids, competition.labels.strings(laid[[row[image_id] for image_id in form.ids]]), strict=True))
+    stem = paths.submissions() / f"{submission.stem}-overlay"
+    return Overlay(write_submission(stem, labels, competition, sidecar, needs_labels=form.needs_labels), note)
 
 
-def read_known(path: Path, competition: Competition, test_ids: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+def read_known(path: Path, competition: Competition, form: SubmissionForm) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     """Ids and labels (N, C) of a table of known labels.
 
     Raises:
-        DataError: no such table or column, an id twice or not in the sample submission, a row without labels or an unknown label.
+        DataError: no such table or column, an id twice or not in the sample submission, an unknown label, or a row without the label
+            that it needs.
     """
     ids = read_ids(path, competition.columns.id, "give the table with LABELS=...")
     table = read_csv(path)
@@ -82,7 +81,7 @@ def read_known(path: Path, competition: Competition, test_ids: tuple[str, ...]) 
     if target is None:
         then = f"it has {', '.join(table.columns)}; rename the one with labels"
         raise DataError(f"{path} has no column {columns[0]!r} or {columns[1]!r}", then)
-    wanted, sample = set(test_ids), competition.tables.test
+    wanted, sample = set(form.ids), competition.tables.test
     unknown = [image_id for image_id in ids if image_id not in wanted]
     if unknown and len(unknown) == len(ids):
         raise DataError(
@@ -93,7 +92,7 @@ def read_known(path: Path, competition: Competition, test_ids: tuple[str, ...]) 
     if not ids:
         raise DataError(f"{path} has no rows", "there is nothing to lay over the submission")
     known = competition.labels.multi_hot(table[target], ids, str(path))
-    if not known.any(axis=1).all():
+    if form.needs_labels and not known.any(axis=1).all():
         raise DataError(f"{path}: id {ids[int((~known.any(axis=1)).argmax())]} has no label", "give it one, or remove its row")
     return ids, known
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from comp.base.errors import DataError, PredictionError, SubmissionError
 from comp.base.files import atomic_write, hash_of, write_json
 from comp.competition.competition import Competition
+from comp.competition.tables import SubmissionForm
 from comp.predictions.table_file import read_rows, shown
 from comp.submission.sidecar import CONTENT, check_unedited, content_hash
 
@@ -41,31 +42,34 @@ class SubmissionSummary:
 
 
 def write_submission(
-    folder: Path,
-    name: str,
+    stem: Path,
     labels: Mapping[str, str],
     competition: Competition,
     sidecar: dict[str, Any],
     details: str = "",
+    *,
+    needs_labels: bool = True,
 ) -> Path:
-    """Write `<name>-<hash8>.csv` and `<name>-<hash8>.json` into `folder`; returns the CSV's path.
+    """Write `<stem>-<hash8>.csv` and `<stem>-<hash8>.json`; returns the CSV's path.
 
     Args:
+        stem: folder and name.
         labels: test id -> its labels, such as "16 0", in the order of the sample submission.
         sidecar: how the submission was made, as JSON; `expected_score` reads its key `nested`, an `Estimate` as {"value", "error"}.
             The hash of the CSV is added to it.
-        details: text about the submission for `<name>-<hash8>.txt`; without it, no such file.
+        details: text about the submission for `<stem>-<hash8>.txt`; without it, no such file.
+        needs_labels: whether every image needs a label.
 
     Raises:
         SubmissionError: the rows are not a valid submission; nothing is written.
     """
-    _decisions(list(labels), list(labels.values()), competition, f"submission {name}")
+    _decisions(list(labels), list(labels.values()), competition, f"submission {stem.name}", needs_labels=needs_labels)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([competition.columns.id, competition.columns.predicted])
     writer.writerows(labels.items())
     content = text.getvalue().encode()
-    sheet = folder / f"{name}-{hash_of([content_hash(content), sidecar], digits=8)}.csv"
+    sheet = stem.with_name(f"{stem.name}-{hash_of([content_hash(content), sidecar], digits=8)}.csv")
     write_json(sheet.with_suffix(".json"), {**sidecar, CONTENT: content_hash(content)})
     try:
         if details:
@@ -81,11 +85,12 @@ def write_submission(
     return sheet
 
 
-def read_submission(path: Path, competition: Competition) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+def read_submission(path: Path, competition: Competition, *, needs_labels: bool) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     """Ids and decisions (N, C) of a submission, rows in the file's order.
 
     Raises:
-        SubmissionError: not a CSV with the competition's two columns, a repeated id, or an unknown, repeated or missing label.
+        SubmissionError: not a CSV with the competition's two columns, a repeated id, or an unknown or repeated label. Or a row has no
+            label although it `needs_labels`.
     """
     then = f"correct it, or make one with: make stack COMP={competition.name}"
     wanted = [competition.columns.id, competition.columns.predicted]
@@ -98,19 +103,19 @@ def read_submission(path: Path, competition: Competition) -> tuple[tuple[str, ..
         raise SubmissionError(f"{path} has the columns {shown(repr(','.join(header)))}, not {','.join(wanted)!r}", then)
     id_column, label_column = (header.index(column) for column in wanted)
     ids = tuple(row[id_column] for row in rows)
-    return ids, _decisions(ids, [row[label_column] for row in rows], competition, str(path))
+    return ids, _decisions(ids, [row[label_column] for row in rows], competition, str(path), needs_labels=needs_labels)
 
 
-def check_submission(path: Path, competition: Competition, sample_ids: Sequence[str]) -> SubmissionSummary:
-    """What a valid submission predicts. It must hold each of `sample_ids` once, in any order: Kaggle joins rows by id.
+def check_submission(path: Path, competition: Competition, form: SubmissionForm) -> SubmissionSummary:
+    """What a valid submission predicts. It must hold each id of the form once, in any order: Kaggle joins rows by id.
 
     Raises:
         SubmissionError: as `read_submission`, the ids are not those of the sample submission, or it was made here and then edited.
     """
-    ids, decisions = read_submission(path, competition)
-    there, wanted = set(ids), set(sample_ids)
+    ids, decisions = read_submission(path, competition, needs_labels=form.needs_labels)
+    there, wanted = set(ids), set(form.ids)
     sample, then = competition.tables.test, f"make it again with: make stack COMP={competition.name}"
-    if missing := [image_id for image_id in sample_ids if image_id not in there]:
+    if missing := [image_id for image_id in form.ids if image_id not in there]:
         raise SubmissionError(f"{path} lacks {len(missing)} of the {len(wanted)} ids of {sample}, e.g. {missing[0]}", then)
     if unknown := [image_id for image_id in ids if image_id not in wanted]:
         raise SubmissionError(f"{path} holds {len(unknown)} ids that {sample} does not, e.g. {shown(unknown[0])}", then)
@@ -132,7 +137,9 @@ def newest_submission(folder: Path, competition: Competition) -> Path:
     return found[-1]
 
 
-def _decisions(ids: Sequence[str], label_strings: Sequence[str], competition: Competition, source: str) -> NDArray[np.bool_]:
+def _decisions(
+    ids: Sequence[str], label_strings: Sequence[str], competition: Competition, source: str, *, needs_labels: bool
+) -> NDArray[np.bool_]:
     """Label strings as a matrix (N, C); raises SubmissionError for what Kaggle would refuse or count twice."""
     then = f"correct it, or make one with: make stack COMP={competition.name}"
     earlier: set[str] = set()
@@ -140,7 +147,7 @@ def _decisions(ids: Sequence[str], label_strings: Sequence[str], competition: Co
         labels = competition.labels.split(string)
         if image_id in earlier:
             raise SubmissionError(f"{source} holds id {shown(image_id)} twice", then)
-        if not labels:
+        if needs_labels and not labels:
             raise SubmissionError(f"{source}: the prediction of id {shown(image_id)} is empty", then)
         if repeated := [label for label, count in Counter(labels).items() if count > 1]:
             raise SubmissionError(f"{source}: label {shown(repr(repeated[0]))} of id {shown(image_id)} is repeated", then)

@@ -41,7 +41,7 @@ def timed(name: str, decide: Callable[[], Bools]) -> Entrant:
 
 
 def by_peer(name: str, peer: Peer, labelled: PredictionSet) -> Entrant:
-    return timed(name, lambda: decided(margins_across(peer, labelled, name)))
+    return timed(name, lambda: decided(margins_across(peer, labelled, name), labelled.needs_labels))
 
 
 def margins_across(peer: Peer, labelled: PredictionSet, label: str) -> Margins:
@@ -53,11 +53,12 @@ def margins_across(peer: Peer, labelled: PredictionSet, label: str) -> Margins:
     return margins
 
 
-def decided(margins: Margins) -> Bools:
-    """Decisions (N, C). A row without a label gets the class of the highest margin, the first among equals."""
+def decided(margins: Margins, needs_labels: bool) -> Bools:
+    """Decisions (N, C). A row without a label that `needs_labels` gets the class of the highest margin, the first among equals."""
     decisions = margins >= 0
-    empty = ~decisions.any(axis=1)
-    decisions[empty, margins[empty].argmax(axis=1)] = True
+    if needs_labels:
+        empty = ~decisions.any(axis=1)
+        decisions[empty, margins[empty].argmax(axis=1)] = True
     return decisions
 
 

@@ -2,8 +2,9 @@
 
     make bench-stack COMP=name
 
-Each tool is fitted on the other folds and decides about the held-out one. Macro F1 is pooled over all held-out rows. An image without
-a label gets its most likely class, for every tool. Nothing is written.
+Each tool is fitted on the other folds and decides about the held-out one. Macro F1 is pooled over all held-out rows. Where a submission
+needs a label for every image, an image without one gets its most likely class; elsewhere it stays empty. This is alike for every tool.
+Nothing is written.
 """
 
 import os

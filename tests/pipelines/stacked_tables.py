@@ -26,15 +26,18 @@ TRAIN, TEST = 200, 40
 class Tables:
     """A competition without images, its fold map, and prediction files of three synthetic models.
 
-    `shifted` is the share of the test images that are "round"; `apart` the standard deviation of each fold's own error in the logits.
+    `shifted` is the share of the test images that are "round"; `apart` the standard deviation of each fold's own error in the logits;
+    `unlabelled` says whether there are train images without a label.
     """
 
-    def __init__(self, project, holdout=0.0, *, train=TRAIN, test=TEST, shifted=0.3, apart=0.0):
+    def __init__(self, project, holdout=0.0, *, train=TRAIN, test=TEST, shifted=0.3, apart=0.0, unlabelled=True):
         self.project, self.root, self.apart = project, project.root, apart
         rng = np.random.default_rng(0)
         self.truth = rng.random((train + test, 4)) < [0.3, 0.5, 0.1, 0.0]
         if shifted != 0.3:
             self.truth[train:, 0] = rng.random(test) < shifted
+        if not unlabelled:
+            self.truth[:train, 1] |= ~self.truth[:train].any(axis=1)
         ids = [f"image-{number:03d}" for number in rng.permutation(train + test)]
         self.train_ids, self.test_ids = tuple(ids[:train]), tuple(ids[train:])
         (self.root / "configs/competitions/tables.yaml").write_text(YAML)

@@ -102,7 +102,9 @@ def test_inner_folds_have_positives_on_both_sides_or_there_are_none():
 
 def test_margins_of_zero_predict_and_empty_rows_get_their_most_likely_class():
     margins = np.array([[0.0, -1.0, 2.0], [-3.0, -1.0, -2.0], [-np.inf, -0.5, -0.5]])
-    np.testing.assert_array_equal(decided(margins), [[True, False, True], [False, True, False], [False, True, False]])
+    filled = [[True, False, True], [False, True, False], [False, True, False]]
+    np.testing.assert_array_equal(decided(margins, needs_labels=True), filled)
+    np.testing.assert_array_equal(decided(margins, needs_labels=False), [filled[0], [False] * 3, [False] * 3])
 
 
 @pytest.mark.parametrize(

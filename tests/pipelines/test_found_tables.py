@@ -110,9 +110,39 @@ def test_a_class_without_an_image_is_kept_if_the_table_names_it(project: Project
 
 
 def test_numbers_with_bars_keep_the_classes_of_hpa(project: Project, folder: Path) -> None:
-    write(folder, train="Id,Target\na1,16|0\nb2,25\n", sample_submission=TEST)
-    assert "labels 3 of hpa's 28 occur" in understood(project, folder)
-    assert read_again(project)[0] == {"a1": {"Cytokinetic bridge", "Nucleoplasm"}, "b2": {"Cytosol"}}
+    others = "|".join(str(number) for number in range(28) if number not in (0, 16, 25))
+    write(folder, train=f"Id,Target\na1,16|0\nb2,25\nc3,{others}\n", sample_submission=TEST)
+    assert "labels 28 of hpa's 28 occur" in understood(project, folder)
+    found = read_again(project)[0]
+    assert (found["a1"], found["b2"], len(found["c3"])) == ({"Cytokinetic bridge", "Nucleoplasm"}, {"Cytosol"}, 25)
+
+
+@pytest.mark.parametrize(
+    ("channels", "least", "hpa"),
+    [
+        ((), 0, True),  # all 28 numbers, without images
+        ((), 1, False),  # number 0 is missing
+        ((), 14, False),
+        (("red", "green", "blue", "yellow"), 1, True),
+        (("red", "green", "blue", "yellow"), 14, True),
+        (("red", "green"), 1, False),
+        (("red", "green"), 0, False),
+    ],
+)
+def test_numbers_are_hpas_with_its_channels_or_if_all_occur(
+    project: Project, folder: Path, channels: tuple[str, ...], least: int, hpa: bool
+) -> None:
+    write(folder, train="Id,Target\n" + "".join(f"a{number},{number}\n" for number in range(least, 28)), sample_submission=TEST)
+    for name in (*(f"a{number}" for number in range(least, 28)), "t1", "t2"):
+        for channel in channels:
+            split = folder / ("test" if name in TEST_IDS else "train")
+            split.mkdir(exist_ok=True)
+            cv2.imwrite(str(split / f"{name}_{channel}.png"), np.full((8, 8), 9, np.uint8))
+    said = understood(project, folder)
+    owner = "hpa's " if hpa else ""
+    assert f"labels {28 - least} of {owner}28 occur" in said
+    names = load_competition("hpa", project.root).classes if hpa else tuple(str(number) for number in range(28))
+    assert load_competition("found", project.root).classes == names
 
 
 def test_a_submission_of_another_form_is_said(project: Project, folder: Path) -> None:

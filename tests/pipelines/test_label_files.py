@@ -27,7 +27,9 @@ class Labels:
         self.train_ids, self.test_ids = ids[:TRAIN], ids[TRAIN:]
         data = self.root / "data/tables"
         data.mkdir(parents=True)
-        targets = self.strings(rng.random((TRAIN, 3)) < 0.4)
+        truth = rng.random((TRAIN, 3)) < 0.4
+        truth[:, 2] |= ~truth.any(axis=1)
+        targets = self.strings(truth)
         pd.DataFrame({"Id": self.train_ids, "Target": targets}).to_csv(data / "train.csv", index=False)
         pd.DataFrame({"Id": self.test_ids, "Predicted": "0"}).to_csv(data / "sample_submission.csv", index=False)
         self.decisions = {}
@@ -58,7 +60,7 @@ class Labels:
     def made(self):
         """The one CSV in submissions/, its rows and its sidecar."""
         (path,) = (self.root / "submissions/tables").glob("*.csv")
-        return path, pd.read_csv(path, dtype=str), json.loads(path.with_suffix(".json").read_text())
+        return path, pd.read_csv(path, dtype=str, keep_default_na=False), json.loads(path.with_suffix(".json").read_text())
 
     def label_only(self, model="kernel"):
         return self.root / f"oof/tables/{model}/label-only.parquet"
@@ -315,6 +317,37 @@ def test_bad_tables_of_known_labels_are_refused(labels, text, message):
     error = labels.refused("overlay", "--file", "a.csv", "--labels", "leak.csv")
     assert message.format(labels.test_ids[0]) in error
     assert not (labels.root / "submissions").exists()
+
+
+def test_where_a_train_image_has_no_label_rows_may_be_empty(labels):
+    train = pd.read_csv(labels.root / "data/tables/train.csv", dtype=str)
+    train.loc[7, "Target"] = ""
+    train.to_csv(labels.root / "data/tables/train.csv", index=False)
+    empty = labels.decisions["a"].copy()
+    empty[[2, 5]] = False
+    labels.write("empty.csv", empty)
+    assert labels.bring("kernel", "empty.csv").returncode == 0
+    found = read_predictions(labels.label_only())
+    np.testing.assert_array_equal(found.aligned(tuple(labels.test_ids)) > 0, empty)
+
+    ended = labels.call("vote", "--models", "kernel", "--file", "b.csv", "c.csv")
+    assert ended.returncode == 0, ended.stderr
+    path, table, sidecar = labels.made()
+    voted = empty.astype(int) + labels.decisions["b"] + labels.decisions["c"] >= 2
+    assert table["Predicted"].tolist() == labels.strings(voted)
+    count = int((~voted).all(axis=1).sum())
+    assert count > 0
+    assert (sidecar["empty"], sidecar["filled"]) == (count, 0)
+    assert f"{count} rows had none and stay empty" in ended.stdout
+
+    path.unlink()
+    known(labels, [1])
+    (labels.root / "leak.csv").write_text(f"Id,Target\n{labels.test_ids[0]},\n{labels.test_ids[5]},2\n")
+    ended = labels.call("overlay", "--file", "empty.csv", "--labels", "leak.csv")
+    assert ended.returncode == 0, ended.stderr
+    laid = empty.copy()
+    laid[0], laid[5] = False, [False, False, True]
+    assert labels.made()[1]["Predicted"].tolist() == labels.strings(laid)
 
 
 def test_make_passes_files_models_and_labels_on():

@@ -79,7 +79,7 @@ def test_each_kind_of_model_predicts_the_test_images_as_it_did_when_it_was_train
     columns = {name: str(number) for number, name in enumerate(("round", "bright", "striped"))}
     for string, row in zip(labels["Predicted"], expected, strict=True):
         above = [columns[name] for name, probability in zip(folds[0].provenance.classes, row, strict=True) if probability >= 0.5]
-        assert string.split() == (above or [columns[folds[0].provenance.classes[int(row.argmax())]]])
+        assert string.split() == above  # some train images have no label, so these may be without one too
 
 
 def test_the_stack_labels_the_test_images_as_its_submission_does(every_kind, tmp_path):

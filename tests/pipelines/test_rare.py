@@ -91,9 +91,7 @@ def test_tuned_thresholds_come_from_the_other_folds(tables):
         thresholds = np.full(4, 1e9)
         for column in np.flatnonzero(labels[fitted].any(axis=0)):
             thresholds[column] = rule.threshold(logits[fitted, column], labels[fitted, column])
-        decided[held_out] = logits[held_out] >= thresholds
-        empty = held_out[~decided[held_out].any(axis=1)]
-        decided[empty, (logits[empty] - thresholds).argmax(axis=1)] = True
+        decided[held_out] = logits[held_out] >= thresholds  # rows may stay empty: some train rows have no label
     assert found[2] == pytest.approx(decided[:, 2][labels[:, 2]].mean(), abs=5e-5)
     assert found[6] == pytest.approx(macro_f1(labels, decided), abs=5e-5)
 

@@ -48,9 +48,8 @@ def competitions(tmp_path: Path) -> Path:
     order = np.random.default_rng(1).permutation(300)
     sidecar = {"stack": "default", "nested": {"value": 0.7, "error": 0.03}}
     guessed = competition.labels.strings(decisions[order])
-    write_submission(
-        tmp_path / "submissions" / "small", "stack", dict(zip([ids[row] for row in order], guessed, strict=True)), competition, sidecar
-    )
+    stem = tmp_path / "submissions" / "small" / "stack"
+    write_submission(stem, dict(zip([ids[row] for row in order], guessed, strict=True)), competition, sidecar)
     return tmp_path
 
 

@@ -22,7 +22,9 @@ def tables(project):
     return Tables(project)
 
 
-def test_a_stack_is_evaluated_explained_and_written(tables):
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_a_stack_is_evaluated_explained_and_written(project, unlabelled):
+    tables = Tables(project, unlabelled=unlabelled)
     ended = tables.stack("--details")
     assert ended.returncode == 0, ended.stderr
     sheet, sidecar, text = tables.submissions()
@@ -33,13 +35,14 @@ def test_a_stack_is_evaluated_explained_and_written(tables):
     rows = list(csv.DictReader(sheet.read_text().splitlines()))
     assert [row["Id"] for row in rows] == list(tables.test_ids)
     said = LabelSpace.numbered(CLASSES).multi_hot([row["Predicted"] for row in rows], tables.test_ids, "submission")
-    assert said.any(axis=1).all()
     assert not said[:, 3].any()
 
     told = json.loads(sidecar.read_text())
-    expected, filled = decided(tables, told, tables.test_ids)
+    expected, empty = decided(tables, told, tables.test_ids)
     assert (said == expected).all()
-    assert told["filled"] == filled
+    assert empty > 0
+    assert (told["empty"], told["filled"]) == (empty, 0 if unlabelled else empty)
+    assert (~said.any(axis=1)).sum() == empty - told["filled"]
     assert (said == tables.truth[TRAIN:])[:, :3].mean() > 0.75
     low, high = told["nested"]["interval"]
     assert low < told["nested"]["value"] < high
@@ -49,7 +52,9 @@ def test_a_stack_is_evaluated_explained_and_written(tables):
     assert told["logit_thresholds"]["absent"] is None
     assert all(np.isfinite(told["logit_thresholds"][name]) for name in CLASSES[:3])
     assert told["folds"] == tables.folds.fingerprint
-    assert f"{told['filled']} had no label above its threshold" in ended.stdout
+    note = f"{empty} had no label above its threshold and {'stay empty' if unlabelled else 'got their most likely one'}"
+    assert f"(40 rows; {note})" in ended.stdout
+    assert f"40 test rows; {note}" in text.read_text()
     assert len(told["candidates"]) == 8
     for line in [*told["candidates"], {"blender": "full pipeline", **told}]:
         assert printed(ended.stdout, line) == numbers_of(line)
@@ -107,7 +112,9 @@ def test_many_warnings_still_fit_in_ten_lines(project):
 
 
 def decided(tables, told, ids):
-    """The decisions (N, C) that follow from a sidecar and the prediction files' logits, and how many rows were empty."""
+    """The decisions (N, C) that follow from a sidecar and the prediction files' logits, and how many rows had no label above its
+    threshold. Such rows are filled if every train row has a label.
+    """
     number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
     rows = [number_of[name] for name in ids]
     probs = sum(weight / (1 + np.exp(-tables.logits[model][rows].astype(float))) for model, weight in told["weights"][0].items())
@@ -115,7 +122,8 @@ def decided(tables, told, ids):
     above = np.log(probs / (1 - probs)) - thresholds
     decisions = above >= 0
     empty = ~decisions.any(axis=1)
-    decisions[empty, above[empty].argmax(axis=1)] = True
+    if tables.truth[:TRAIN].any(axis=1).all():
+        decisions[empty, above[empty].argmax(axis=1)] = True
     return decisions, empty.sum()
 
 
@@ -238,8 +246,9 @@ def test_mistaken_stacks_are_refused_before_predictions_are_read(tables, name, m
     assert re.search(message, tables.project.refused(tables.stack("--stack", name)))
 
 
-def test_holdout_is_not_tuned_on_and_scored_once(project):
-    tables = Tables(project, holdout=0.2)
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_holdout_is_not_tuned_on_and_scored_once(project, unlabelled):
+    tables = Tables(project, holdout=0.2, unlabelled=unlabelled)
     held = int((tables.folds.fold == -1).sum())
     assert held > 20
     ended = tables.stack("--details")

@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def submission(project: Path) -> Path:
     competition = load_competition("tiny", project)
-    return write_submission(project / "submissions" / "tiny", "stack", {"a": "0", "b": "1 2", "c": "1"}, competition, SIDECAR)
+    return write_submission(project / "submissions" / "tiny" / "stack", {"a": "0", "b": "1 2", "c": "1"}, competition, SIDECAR)
 
 
 def submit(project: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -144,9 +144,8 @@ def test_a_failed_upload_is_a_failure_although_the_client_returns_0(
 def test_a_connection_cut_once_during_the_upload_is_tried_again(project: Path, server: KaggleServer) -> None:
     ids = [f"image-{number}" for number in range(40_000)]
     (project / "data" / "tiny" / "sample_submission.csv").write_text("Id,Predicted\n" + "".join(f"{image_id},0\n" for image_id in ids))
-    path = write_submission(
-        project / "submissions" / "tiny", "stack", dict.fromkeys(ids, "0 1"), load_competition("tiny", project), SIDECAR
-    )
+    stem = project / "submissions" / "tiny" / "stack"
+    path = write_submission(stem, dict.fromkeys(ids, "0 1"), load_competition("tiny", project), SIDECAR)
     server.cut_uploads = 1
     ended = submit(project, server.environment(project))
     assert ended.returncode == 0, ended.stderr

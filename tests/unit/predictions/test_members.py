@@ -41,7 +41,7 @@ def task(tables):
     competition = load_competition("tables", tables.root)
     labels = tables.truth[:TRAIN][order]
     data = data_fingerprint(folds.ids, labels)
-    return Task(competition, Paths("tables", tables.root), folds, competition.labels, labels, tables.test_ids, data)
+    return Task(competition, Paths("tables", tables.root), folds, competition.labels, labels, tables.test_ids, data, needs_labels=False)
 
 
 def write_stack(task, name="ours", train=True, test=True, **changes):

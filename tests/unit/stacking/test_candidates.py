@@ -1,4 +1,6 @@
-"""Candidates are fitted and applied as their blender and rule; stacks predict at least one label per row."""
+"""Candidates are fitted and applied as their blender and rule; stacks fill empty rows where a label is needed."""
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,6 +52,17 @@ def test_an_empty_prediction_gets_the_class_highest_above_its_threshold() -> Non
     # -1 is the most probable class of the first row, but 2 below its threshold; -2 is 0.5 below its own
     assert decisions.tolist() == [[False, True, False], [True, False, False]]
     assert empty.tolist() == [True, False]
+
+
+def test_an_empty_prediction_stays_empty_where_no_label_is_needed() -> None:
+    predictions = replace(drawn(), needs_labels=False)
+    candidates = recipe().candidates()
+    stacks = candidates.fit(predictions)
+    for stack, decisions in zip(stacks, candidates.decide(stacks, predictions), strict=True):
+        wanted = stack.blended(predictions).logits[0] >= stack.thresholds
+        np.testing.assert_array_equal(decisions, wanted)
+        np.testing.assert_array_equal(stack.decide(stack.blended(predictions))[1], [not any(row) for row in wanted.tolist()])
+        assert (~wanted.any(axis=1)).any()
 
 
 def test_without_any_positive_an_empty_prediction_gets_the_class_of_the_highest_logit() -> None:

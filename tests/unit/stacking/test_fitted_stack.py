@@ -86,6 +86,16 @@ def test_every_blender_goes_through_the_file(name: str, tmp_path: Path) -> None:
     assert not decisions[:, 0].any()
 
 
+def test_whether_empty_rows_are_filled_goes_through_the_file(tmp_path: Path) -> None:
+    stack = fit({"name": "mean"}, replace(with_a_class_that_nobody_has(), needs_labels=False))
+    found = read_fitted(written(stack, tmp_path))
+    logits, decisions = found.label(new_images())
+    np.testing.assert_array_equal(decisions, logits >= stack.thresholds)
+    assert not decisions[0].any()
+    filled = found.label(new_images())[1] | finished(replace(stack, fills=True)).label(new_images())[1]
+    assert filled.any(axis=1).all()
+
+
 def test_a_blender_with_features_gets_them(tmp_path: Path) -> None:
     predictions, images = drawn(), new_images()
     predictions = replace(predictions, features=np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32))
@@ -192,9 +202,9 @@ def test_files_of_another_version_or_kind_are_refused(tmp_path: Path) -> None:
     stack = fit({"name": "mean"}, drawn())
     sealed(path := written(stack, tmp_path))
     assert read_fitted(path).needed == ("a", "b", "c", "d")
-    sealed(path, version=2)
+    sealed(path, version=1)
     assert refusal(path).startswith(
-        f"{path} has version 2, and this toolkit reads version 1: use the toolkit that wrote it, or make it again"
+        f"{path} has version 1, and this toolkit reads version 2: use the toolkit that wrote it, or make it again"
     )
     for kind in ("stack", 1, None):
         sealed(written(stack, tmp_path), kind=kind)

@@ -12,7 +12,7 @@ def test_a_label_needs_so_many_votes_and_an_empty_row_gets_its_most_voted_one(vo
     decisions = np.random.default_rng(voters).random((voters, 60, 4)) < 0.35
     decisions[:, :, 0] |= ~decisions.any(axis=2)
     before = decisions.copy()
-    voted, empty = majority(decisions, at_least)
+    voted, empty = majority(decisions, at_least, needs_labels=True)
     np.testing.assert_array_equal(decisions, before)
     emptied = 0
     for row in range(60):
@@ -28,9 +28,17 @@ def test_ties_of_an_empty_row_go_to_the_first_class():
     decisions = np.zeros((3, 1, 4), bool)
     for voter, column in enumerate((3, 1, 2)):
         decisions[voter, 0, column] = True
-    voted, empty = majority(decisions, 2)
+    voted, empty = majority(decisions, 2, needs_labels=True)
     assert voted.tolist() == [[False, True, False, False]]
     assert empty.tolist() == [True]
+
+
+def test_where_no_label_is_needed_a_row_without_enough_votes_stays_empty():
+    decisions = np.random.default_rng(0).random((3, 60, 4)) < 0.3
+    voted, empty = majority(decisions, 2, needs_labels=False)
+    np.testing.assert_array_equal(voted, sum(decisions.astype(int)) >= 2)
+    np.testing.assert_array_equal(empty, [not any(row) for row in voted.tolist()])
+    assert empty.any()
 
 
 def test_agreement_is_the_macro_f1_of_scikit_learn_over_the_classes_that_either_predicts():
