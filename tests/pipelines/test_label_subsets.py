@@ -104,7 +104,7 @@ def test_the_submission_holds_labels_of_the_subset_and_score_and_message_say_so(
     tables.restrict("fair", SUBSET)
     stack(tables, "--stack", "first", "--models", "good", "fair")
     sheet, summary = newest(tables)
-    rows = pd.read_csv(sheet, dtype=str)
+    rows = pd.read_csv(sheet, dtype=str, keep_default_na=False)
     assert rows.Id.tolist() == list(tables.test_ids)
     assert set(" ".join(rows.Predicted).split()) == {"0", "2"}
     space = LabelSpace.numbered(CLASSES)
@@ -158,7 +158,7 @@ def test_the_smallest_of_nested_subsets_is_worked_on(tables):
     tables.restrict("fair", ("striped",))
     said = stack(tables, "--stack", "first", "--models", "good", "coin", "fair")
     assert "working on 1 of 4 classes, all that fair predicts: striped\n" in said
-    assert set(pd.read_csv(newest(tables)[0], dtype=str).Predicted) == {"2"}
+    assert set(pd.read_csv(newest(tables)[0], dtype=str, keep_default_na=False).Predicted) == {"2", ""}
 
 
 def mixed_folds(tables):
