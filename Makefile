@@ -46,10 +46,10 @@ help: ## this list
 	@echo "Variables (COMP = $$COMP):"
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
-#: COMP     competition: a YAML of configs/competitions or configs/local (a line COMP = hpa in local.mk changes the default)
+#: COMP     competition: a YAML of configs/competitions or configs/local, "a b c" for make bench-stack (a line COMP = hpa in local.mk changes the default)
 #: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, slurm, import, rare, ablate)
 #: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict, package) or let vote; "a+b a b": stacks to compare
-#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate); a finished stack (make predict, package)
+#: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate), one or several (make bench-stack); a finished stack (make predict, package)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models, plan, slurm)
 #: AS       a name for the model with its changes, which gets a YAML of its own (make fold-K, model, slurm)
 #: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models, slurm)
@@ -90,7 +90,7 @@ $(OWN): pyproject.toml constraints.txt
 	@[ -n "$$SETUP_PYTHON" ] || { echo "error: there is no Python 3.11 or newer here: install one, or say where: make setup SETUP_PYTHON=..." >&2; exit 2; }
 	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $$SETUP_PYTHON -m venv --clear .venv
 	@echo "installing into .venv (several GB, minutes)"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,faiss,keras,ray]'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,cma,faiss,keras,ray]'
 	@touch $(OWN)
 
 practice: $(READY) ## everything on a synthetic competition: generate it, train, stack, score
@@ -170,11 +170,11 @@ article: $(READY) ## train the article's networks and compare their scores with 
 bench: $(READY) ## measure speed against the hardware's limits and other tools (about an hour)
 	@"$$PYTHON" -m tests.benchmarks
 
-bench-stack: $(READY) ## compare our stack (STACK) with other tools on the folds of COMP's prediction files
-	@$(if $(GIVEN)$(ACTIVATED),[ -f $(PEERS) ],$(MAKE) --no-print-directory $(PEERS)) || echo "AutoGluon is not installed; the table is printed without it" >&2
-	@"$$PYTHON" -m tests.benchmarks.stack_contest --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack)
-$(PEERS): tests/benchmarks/peers/autogluon.txt
-	@echo "installing AutoGluon into .venv-peers (400 MB)"
+bench-stack: $(READY) ## compare our stacks with other tools on the folds of COMP's prediction files: one or several of COMP, one or several of STACK
+	@$(if $(GIVEN)$(ACTIVATED),[ -f $(PEERS) ],$(MAKE) --no-print-directory $(PEERS)) || echo "AutoGluon and xCOLUMNs are not installed; the table is printed without them" >&2
+	@"$$PYTHON" -m tests.benchmarks.stack_contest --competition="$$COMP" $(if $(MODELS),--models $$MODELS) $(call given,STACK,--stack) $(call given,WORKERS,--workers)
+$(PEERS): tests/benchmarks/peers/environment.txt
+	@echo "installing AutoGluon and xCOLUMNs into .venv-peers (600 MB)"
 	@"$$PYTHON" -m venv --clear .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $(PEERS)
@@ -191,5 +191,5 @@ check: $(READY) ## ruff, mypy, import-linter
 test: $(READY) ## the tests, with the simulation studies at small size
 	@OMP_NUM_THREADS=1 "$$PYTHON" -m pytest
 
-studies: $(READY) ## the simulation studies at full size: nested scores against the truth (three minutes on two cores)
+studies: $(READY) ## the simulation studies at full size: nested scores against the truth (ten minutes on two cores)
 	@OMP_NUM_THREADS=1 "$$PYTHON" -m pytest -m study tests/studies

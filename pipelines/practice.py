@@ -10,7 +10,7 @@ from comp.predictions.task import Task, load_task
 from comp.stacking.comparison import compare, comparison_table, with_and_without
 from comp.submission.known_labels import hidden_labels, read_hidden_labels
 from comp.submission.scoring import UsageScore, score_submission
-from comp.submission.sidecar import expected_score, read_sidecar
+from comp.submission.sidecar import read_sidecar
 from comp.submission.submission import newest_submission
 from pipelines.command import parser, run
 
@@ -35,17 +35,17 @@ def main() -> None:
 
 def closing_lines(task: Task, path: Path, scores: dict[str, UsageScore]) -> list[str]:
     """Five lines: what was made, the submission, the expected and the true score, what to type next."""
-    sidecar, expected, usage = read_sidecar(path), expected_score(path), scores[LIKE_TRAINING]
-    assert expected is not None
-    low, high = expected.interval
+    sidecar, usage = read_sidecar(path), scores[LIKE_TRAINING]
+    expected = sidecar["expected"]
+    low, high = expected["interval"]
     return [
         f"made            a practice competition ({len(task.folds.ids)} training and {len(task.test_ids)} test images), and "
         f"{len(sidecar['models'])} models trained on it",
         f"submission      {path}: labels for all test images, in Kaggle's format",
-        f"expected score  {expected.value:.3f} macro F1 (0 is worst, 1 is best), 95 % interval {low:.3f} to {high:.3f}, "
-        "from training images that each network was not trained on",
+        f"expected score  {expected['value']:.3f} macro F1 (0 is worst, 1 is best), 95 % interval {low:.3f} to {high:.3f} on "
+        f"{len(task.test_ids)} test images, from training images that each network was not trained on",
         f"true score      {usage.macro_f1.value:.3f} on {usage.images} test images like the training images; "
-        f"it averages {task.folds.count} networks of each model, which usually scores higher",
+        f"it averages {task.folds.count} networks of each model",
         "next            `make help` lists all commands; the real competition starts with `make data COMP=hpa`",
     ]
 

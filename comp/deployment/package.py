@@ -28,6 +28,7 @@ NOT_ALWAYS = {
     "lightgbm",
     "pydantic",
     "scipy",
+    "cma",
     "faiss",
     "keras",
     *DECODERS,

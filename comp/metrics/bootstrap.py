@@ -23,16 +23,18 @@ class Estimate:
 
     Attributes:
         is_score: it lies in [0, 1], as a score does and a difference of scores does not.
+        width: half the width of the 95 % interval, in standard errors.
     """
 
     value: float
     error: float
     is_score: bool = field(default=False, compare=False)
+    width: float = field(default=WIDTH, compare=False)
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval centred on the number; that of a score ends at 0 and 1."""
-        low, high = self.value - WIDTH * self.error, self.value + WIDTH * self.error
+        low, high = self.value - self.width * self.error, self.value + self.width * self.error
         return (max(low, 0.0), min(high, 1.0)) if self.is_score else (low, high)
 
     def __format__(self, spec: str) -> str:
@@ -70,6 +72,16 @@ def smallest_difference(gain: Estimate, rows: int, test_rows: int) -> float:
     return WIDTH * gain.error * float(np.sqrt(rows / test_rows))
 
 
+def effective_groups(groups: NDArray[np.int64]) -> float:
+    """How many groups of equal size are as sure as these: (sum n)^2 / sum n^2 for groups of n rows (Kish 1965, of weights).
+
+    Args:
+        groups: (N,) the group of each row.
+    """
+    sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
 class GroupBootstrap:
     """Macro F1 and recall of decisions about the same rows, resampled together, so that differences are paired.
 
@@ -77,19 +89,20 @@ class GroupBootstrap:
         labels: (N, C).
         groups: (N,) equal for rows that are resampled together.
         resamples: how many, each of as many groups as there are.
+        rows: each resample has groups for about so many rows instead, like a test set of this size.
 
     Attributes:
         counts: (R, groups) float32, how often each resample holds each group.
         positives: (R, C) float32, positives of each class in each resample.
     """
 
-    def __init__(self, labels: Bools, groups: NDArray[np.int64], resamples: int, seed: int) -> None:
+    def __init__(self, labels: Bools, groups: NDArray[np.int64], resamples: int, seed: int, rows: int | None = None) -> None:
         self.labels = labels
         self.order = np.argsort(groups, kind="stable")
         self.starts = np.flatnonzero(np.diff(groups[self.order], prepend=groups.min() - 1))
-        number = len(self.starts)
+        sizes = np.diff(self.starts, append=len(groups))
         rng = np.random.default_rng(seed)
-        chosen = (np.bincount(rng.integers(number, size=number), minlength=number) for _ in range(resamples))
+        chosen = (np.bincount(_drawn(sizes, rows, rng), minlength=len(sizes)) for _ in range(resamples))
         self.counts = np.stack([times.astype(np.float32) for times in chosen])
         self.positives = self.resampled_sums(labels)
 
@@ -108,6 +121,16 @@ class GroupBootstrap:
         hits = self.labels & decisions
         resampled = _mean_recall(self.resampled_sums(hits), self.positives)
         return Scored(float(_mean_recall(hits.sum(axis=0), self.labels.sum(axis=0))), resampled)
+
+
+def _drawn(sizes: NDArray[np.int64], rows: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Random groups, with replacement: as many as there are, or until their rows come nearest to `rows`, at least one group."""
+    drawn = rng.integers(len(sizes), size=len(sizes))
+    if rows is None:
+        return drawn
+    while (ends := sizes[drawn].cumsum())[-1] < rows:
+        drawn = np.concatenate([drawn, rng.integers(len(sizes), size=len(sizes))])
+    return drawn[: int(np.abs(ends - rows).argmin()) + 1]
 
 
 def _mean_recall(hits: NDArray, positives: NDArray) -> NDArray[np.float64]:

@@ -149,7 +149,7 @@ def evaluate(
     pipeline = Scored.mean([bootstrap.score(each) for each in decisions])
     scored = [Scored.mean([bootstrap.score(each) for each in of_repeats]) for of_repeats in zip(*outer, strict=True)]
     references = _references(first.candidates.names, scored)
-    chosen = choose(scored, recipe.min_gain_se)
+    chosen = choose(scored, recipe.min_gain_se, first.candidates.singles)
     stacks = {fold: first.complete(chosen, first.folds - {fold}) for fold in sorted(first.folds)}
     return Evaluation(
         pipeline.estimate,

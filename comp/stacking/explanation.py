@@ -11,6 +11,7 @@ from comp.metrics.bootstrap import Estimate, smallest_difference
 from comp.metrics.curves import f1_curve
 from comp.predictions.task import Task
 from comp.stacking.evaluation import CandidateEvaluation, Evaluation
+from comp.stacking.expectation import Expectation
 from comp.stacking.label_shift import LabelShift
 from comp.stacking.model_ablation import ModelAblation
 from comp.stacking.report import StackReport
@@ -29,6 +30,7 @@ def explanation(report: StackReport) -> dict[str, Any]:
         "classes": list(task.classes.names),
         "candidate": {"blender": report.chosen.blender, "thresholds": report.chosen.rule},
         "nested": numbers(evaluation.nested),
+        "expected": _expected(report.expectation),
         "in_sample": evaluation.in_sample,
         "gains": {name: numbers(gain) for name, gain in evaluation.gains.items()},
         "smallest_difference": differences,
@@ -43,6 +45,7 @@ def explanation(report: StackReport) -> dict[str, Any]:
             for subset in evaluation.row_subsets
         ],
         "ablation": _ablation(report.ablation) if report.ablation else None,
+        "leaking": list(report.leaking),
         "models": {member.name: member.files for member in report.inputs.members},
         "stacks": {each.name: list(each.models) for each in report.inputs.substacks},
         "folds": task.folds.fingerprint,
@@ -85,6 +88,12 @@ def shift_of_classes(task: Task, shift: LabelShift) -> dict[str, Any]:
             for train, test, p_value, fits, significant in columns
         ],
     )
+
+
+def _expected(one: Expectation) -> dict[str, Any]:
+    """What to expect of the submission on a test set of this size."""
+    splits = {"mean": one.splits.value, "spread": one.splits.error} if one.splits else None
+    return numbers(one.score) | {"groups": one.groups, "groups_in_effect": one.effective, "halves": splits}
 
 
 def _candidate(one: CandidateEvaluation) -> dict[str, Any]:

@@ -53,10 +53,10 @@ class FinalStack:
 
 def final_stack(inputs: Inputs, labelled: PredictionSet, test: PredictionSet, evaluation: Evaluation, recipe: Recipe) -> FinalStack:
     """Adjust the stack's thresholds to the test predictions, which are means over folds, and to their label shift; then decide."""
-    fitted = evaluation.stack
-    blend = fitted.blended(test)
-    singles = [fitted.blended(inputs.on_test(recipe.features, fold)) for fold in range(inputs.networks)]
-    shift = estimate(labelled.blended(evaluation.chosen_blend), PredictionSet.joined(singles))
+    blend = evaluation.stack.blended(test)
+    singles = [evaluation.stack.blended(inputs.on_test(recipe.features, fold)) for fold in range(inputs.networks)]
+    of_all = PredictionSet.joined(singles)
+    fitted, shift = evaluation.stack.for_rows(of_all), estimate(labelled.blended(evaluation.chosen_blend), of_all)
     unshifted = _for_means(fitted, singles, blend)
     stack = unshifted
     if recipe.shift:
@@ -106,6 +106,7 @@ def score_holdout(inputs: Inputs, stack: Stack, recipe: Recipe) -> HoldoutScore 
     if missing := tuple(member.name for member in inputs.members if np.isnan(member.train[held]).any()):
         return HoldoutScore(count, None, missing)
     labelled = inputs.labelled(held, recipe.features)
-    decisions, _ = stack.decide(stack.blended(labelled))
+    blend = stack.blended(labelled)
+    decisions, _ = stack.for_rows(blend).decide(blend)
     bootstrap = GroupBootstrap(labelled.known_labels, labelled.groups, recipe.bootstraps, recipe.seed)
     return HoldoutScore(count, bootstrap.score(decisions).estimate, ())

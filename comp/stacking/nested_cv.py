@@ -119,7 +119,8 @@ class NestedCV:
     def choice(self, kept: FoldSet) -> int:
         """The number of the candidate chosen on these folds. A single fold allows no choice: it gets the first candidate."""
         if kept not in self.choices:
-            self.choices[kept] = choose(self.scores(kept), self.recipe.min_gain_se) if len(kept) > 1 else 0
+            least, singles = self.recipe.min_gain_se, self.candidates.singles
+            self.choices[kept] = choose(self.scores(kept), least, singles) if len(kept) > 1 else 0
         return self.choices[kept]
 
     def stack(self, kept: FoldSet) -> Stack:

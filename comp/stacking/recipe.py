@@ -17,7 +17,7 @@ class Recipe(Strict):
     """Which blenders and threshold rules compete, each list in order of preference.
 
     Attributes:
-        min_gain_se: paired gain, in standard errors, that the best candidate needs over every simpler one, see `candidates.choose`.
+        min_gain_se: paired gain, in standard errors, that the best blend needs over those preferred to it, see `candidates.choose`.
         repeats: how often cross-validation is repeated. The first repeat uses the fold map, the others split the rows again.
         bootstraps: resamples of the groups for every standard error.
         ablation: the blender that measures what each model contributes and which subset is enough; None: not measured.

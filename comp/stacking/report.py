@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from comp.folds.fold_map import HOLDOUT
 from comp.metrics.bootstrap import Estimate
 from comp.stacking.evaluation import CandidateEvaluation, Evaluation
+from comp.stacking.expectation import Expectation
 from comp.stacking.final_stack import FinalStack, HoldoutScore
 from comp.stacking.inputs import Inputs
 from comp.stacking.model_ablation import ModelAblation, ablate
@@ -20,6 +21,7 @@ class StackReport:
         name: the name of its YAML in `configs/stacks/`.
         ablation: None if it was not measured.
         holdout: None without a hold-out.
+        leaking: models that probably saw the labels of their held-out rows.
     """
 
     name: str
@@ -29,10 +31,17 @@ class StackReport:
     ablation: ModelAblation | None
     final: FinalStack
     holdout: HoldoutScore | None
+    expectation: Expectation
+    leaking: tuple[str, ...]
 
     @property
     def chosen(self) -> CandidateEvaluation:
         return self.evaluation.candidates[self.evaluation.chosen]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the chosen candidate is a single model among several."""
+        return self.chosen.blender == "best_single" and any(one.blender != "best_single" for one in self.evaluation.candidates)
 
     @property
     def rows(self) -> int:
@@ -79,5 +88,5 @@ def ablation_of(labelled: PredictionSet, inputs: Inputs, evaluation: Evaluation,
     """What each model contributes, with the chosen threshold rule; None if not asked for, for a single model, or with stacks as models."""
     if not recipe.ablation or inputs.substacks or len(inputs.models) == 1:
         return None
-    rule = recipe.thresholds[evaluation.chosen % len(recipe.thresholds)]
+    rule = recipe.thresholds[evaluation.chosen // len(recipe.blenders)]
     return ablate(labelled.only(inputs.models), recipe, recipe.ablation, rule, workers)

@@ -1,12 +1,14 @@
 """A stack: a fitted blender with thresholds. It blends the predictions of models and decides about labels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comp.metrics.calibration import Platt
+from comp.metrics.expected_f1 import thresholds_for_rows
 from comp.stacking.prediction_set import PredictionSet
 
 UNREACHABLE = 1e9  # replaces infinity where thresholds are compared, so that classes that are never predicted keep their order
@@ -28,6 +30,7 @@ class Stack:
         models: the models it blends, sub-stacks included; empty: all models of a prediction set.
         substacks: the stacks among its models, by name.
         fills: whether a row without a label above its threshold gets its most likely one.
+        curves: the calibrators of a rule that sets thresholds for the rows that are decided about; empty: `thresholds` hold for any rows.
     """
 
     blender: Blender
@@ -37,6 +40,7 @@ class Stack:
     models: tuple[str, ...] = ()
     substacks: Mapping[str, "Stack"] = field(default_factory=dict)
     fills: bool = True
+    curves: tuple[Platt | None, ...] = ()
 
     @property
     def weights(self) -> list[dict[str, float]]:
@@ -67,6 +71,10 @@ class Stack:
         if self.models:
             unlabelled = unlabelled.only(self.models)
         return unlabelled.blended(self.blender.predict(self.blend, unlabelled))
+
+    def for_rows(self, blend: PredictionSet) -> "Stack":
+        """The stack with thresholds for the rows of this blend."""
+        return replace(self, thresholds=thresholds_for_rows(self.curves, blend.logits[0])) if self.curves else self
 
     def decide(self, blend: PredictionSet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Decisions (N, C) from a blend, and which rows (N,) had no label above its threshold.

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from comp.metrics.bootstrap import Estimate
+from comp.stacking.candidates import SINGLE_MARGIN
+from comp.stacking.expectation import few_groups
+from comp.stacking.leaks import leak_line
 from comp.stacking.report import StackReport
 
 MOST_LINES = 10
@@ -24,13 +27,13 @@ def summary(report: StackReport, path: Path) -> list[str]:
     over = f" over {classes} of {classes + missing} classes" if missing else ""
     lines = [
         ("submission", f"{path} ({report.test_rows} rows{empty})"),
-        ("expected score", f"{evaluation.nested.value:.3f} macro F1{over}, {_interval(evaluation.nested)}"),
-        ("", _what_it_estimates(inputs.networks)),
+        ("expected score", f"{evaluation.nested.value:.3f} macro F1{over}, {_interval(evaluation.nested)}: {_of_what(inputs.networks)}"),
+        ("test set", f"{report.expectation.score.value:.3f}, {_interval(report.expectation.score)}: {_of_the_submission(report)}"),
     ]
     if report.best_single:
         score, model = report.best_single
         lines.append(("best single", f"{score.value:.3f}, {_interval(score)}: {model}"))
-    lines.append(("chosen", f"{report.chosen.blender} + {report.chosen.rule} thresholds: {_why(report)}"))
+    lines.append(("chosen", f"{report.chosen.blender} + {report.chosen.rule} thresholds: {why(report)}"))
     lines.append(("models", _models(report)))
     if report.holdout and report.holdout.score:
         lines.append(("hold-out", f"{report.holdout.score.value:.3f} macro F1 on {report.holdout.rows} rows that nothing was tuned on"))
@@ -48,10 +51,14 @@ def warnings(report: StackReport) -> list[str]:
     found = []
     if report.subset_note:
         found.append(report.subset_note)
+    if report.leaking:
+        found.append(leak_line(_listed(report.leaking)))
     if report.evaluation.row_subsets:
         known, new = report.evaluation.row_subsets
         if known.nested.value - new.nested.value > 2 * np.hypot(known.nested.error, new.nested.error):
             found.append(f"new groups score far lower: {new.nested.value:.3f} (known groups: {known.nested.value:.3f})")
+    if report.expectation.splits:
+        found.append(few_groups(report.expectation))
     shift, names = report.final.shift, report.inputs.task.classes.names
     if moved := [names[column] for column in np.flatnonzero(shift.moves)]:
         then = "thresholds are adjusted" if report.recipe.shift else "`shift: true` in the stack's YAML adjusts thresholds"
@@ -69,10 +76,13 @@ def ranked(weights: Mapping[str, float]) -> str:
     return ", ".join(f"{model} {weight:.2f}" for model, weight in order if weight)
 
 
-def _what_it_estimates(networks: int) -> str:
-    if networks == 1:
-        return "(nested cross-validation of the full pipeline)"
-    return f"(nested cross-validation of single-fold models; the submission averages {networks} folds and usually scores higher)"
+def _of_what(networks: int) -> str:
+    return f"the mean{' of single-fold networks' if networks > 1 else ''} on rows like these (nested cross-validation)"
+
+
+def _of_the_submission(report: StackReport) -> str:
+    averages = f", which averages {report.inputs.networks} folds," if report.inputs.networks > 1 else ""
+    return f"the submission{averages} on {report.test_rows} rows like these"
 
 
 def _interval(estimate: Estimate) -> str:
@@ -80,13 +90,21 @@ def _interval(estimate: Estimate) -> str:
     return f"95 % interval {low:.3f} to {high:.3f}"
 
 
-def _why(report: StackReport) -> str:
+def why(report: StackReport) -> str:
+    """Why the chosen candidate was chosen."""
     least = report.recipe.min_gain_se
     if len(report.evaluation.candidates) == 1:
         return "the only candidate"
     if not least:
         return "the best candidate"
-    return f"the simplest candidate within {least:g} standard error{'' if least == 1 else 's'} of the best"
+    if report.is_single:
+        return f"a single model, more than {_errors(SINGLE_MARGIN * least)} ahead of every blend"
+    return f"the first blend in order of preference within {_errors(least)} of the best"
+
+
+def _errors(number: float) -> str:
+    """ "1 standard error", "2 standard errors"."""
+    return f"{number:g} standard error{'' if number == 1 else 's'}"
 
 
 def _models(report: StackReport) -> str:

@@ -7,12 +7,14 @@ import numpy as np
 from comp.base.text_table import aligned
 from comp.metrics.bootstrap import Estimate, smallest_difference
 from comp.stacking.evaluation import CandidateEvaluation, Evaluation
+from comp.stacking.expectation import lines_of
 from comp.stacking.final_stack import HoldoutScore
 from comp.stacking.label_shift import LabelShift
+from comp.stacking.leaks import leak_line
 from comp.stacking.model_ablation import ModelAblation
 from comp.stacking.recipe import Recipe, title
 from comp.stacking.report import StackReport
-from comp.stacking.summary import ranked
+from comp.stacking.summary import ranked, why
 
 FEW = 8  # with up to so many candidates, all are shown
 NOTES = """nested: macro F1 on folds that the candidate was not fitted on, +- standard error over groups; in-sample: on its own rows.
@@ -45,6 +47,8 @@ def details(report: StackReport) -> str:
     lines.append(f"{report.test_rows} test rows; {report.final.note_on_empty}")
     if report.subset_note:
         lines.append(report.subset_note)
+    if report.leaking:
+        lines.append(leak_line(", ".join(report.leaking)))
     return "\n\n".join([*blocks, "\n".join(lines)])
 
 
@@ -117,10 +121,10 @@ def _shown(evaluation: Evaluation) -> list[CandidateEvaluation]:
 def _verdict(report: StackReport) -> list[str]:
     evaluation = report.evaluation
     low, high = evaluation.nested.interval
-    why = f"the first in order of preference that the best one does not beat by more than {report.recipe.min_gain_se:g} paired s.e."
     lines = [
         f"expect {evaluation.nested.value:.4f}, 95 % interval {low:.4f} to {high:.4f}; the in-sample score is {evaluation.in_sample:.4f}",
-        f"chosen on all rows: {_name(report.chosen)} ({why})",
+        *lines_of(report.expectation, report.inputs.networks, report.test_rows),
+        f"chosen on all rows: {_name(report.chosen)} ({why(report)})",
     ]
     lines += [f"weights: {ranked(weights)}" for weights in evaluation.stack.weights]
     lines += [

@@ -13,7 +13,8 @@ from comp.stacking.prediction_set import PredictionSet
 from tests.benchmarks.inputs import ROWS
 from tests.benchmarks.logits import synthetic_predictions
 from tests.benchmarks.paired import Ratio, Side, alternate, timed
-from tests.benchmarks.peers.autogluon_process import PYTHON, AutoGluon
+from tests.benchmarks.peers.autogluon_process import AutoGluon
+from tests.benchmarks.peers.worker_process import PYTHON
 from tests.benchmarks.results import Result, at_least
 
 MODELS, STEPS = 8, 25

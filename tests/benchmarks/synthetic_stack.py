@@ -19,30 +19,30 @@ TEST = 0.376  # test images per train image, as in the HPA competition
 CONFIGS = Path(__file__).parents[2] / "configs" / "stacks"
 
 
-def write_competition(root: Path, labelled: PredictionSet) -> None:
+def write_competition(root: Path, labelled: PredictionSet, name: str = NAME) -> None:
     """Write the YAML, tables, fold map and imported models of labelled predictions. The first rows are the test rows too."""
-    paths, classes = Paths(NAME, root), tuple(str(number) for number in range(labelled.logits.shape[2]))
+    paths, classes = Paths(name, root), tuple(str(number) for number in range(labelled.logits.shape[2]))
     count = round(TEST * len(labelled))
     ids = tuple(f"train-{row:06d}" for row in range(len(labelled)))
     test_ids = tuple(f"test-{row:06d}" for row in range(count))
-    shutil.copytree(CONFIGS, root / "configs" / "stacks")
+    shutil.copytree(CONFIGS, root / "configs" / "stacks", dirs_exist_ok=True)
     settings = {
         "title": "Synthetic",
-        "data": f"data/{NAME}",
+        "data": f"data/{name}",
         "images": None,
         "classes": list(classes),
         "folds": {"count": len(np.unique(labelled.folds))},
     }
-    for folder in (root / "configs" / "competitions", root / "data" / NAME):
-        folder.mkdir(parents=True)
-    (root / "configs" / "competitions" / f"{NAME}.yaml").write_text(yaml.safe_dump(settings))
+    for folder in (root / "configs" / "competitions", root / "data" / name):
+        folder.mkdir(parents=True, exist_ok=True)
+    (root / "configs" / "competitions" / f"{name}.yaml").write_text(yaml.safe_dump(settings))
     strings = LabelSpace.numbered(classes).strings(labelled.known_labels)
-    pd.DataFrame({"Id": ids, "Target": strings}).to_csv(root / "data" / NAME / "train.csv", index=False)
-    pd.DataFrame({"Id": test_ids, "Predicted": "0"}).to_csv(root / "data" / NAME / "sample_submission.csv", index=False)
+    pd.DataFrame({"Id": ids, "Target": strings}).to_csv(root / "data" / name / "train.csv", index=False)
+    pd.DataFrame({"Id": test_ids, "Predicted": "0"}).to_csv(root / "data" / name / "sample_submission.csv", index=False)
     FoldMap(ids, labelled.folds, tuple(map(str, labelled.groups))).write(paths.folds())
     for model, logits in zip(labelled.models, labelled.logits, strict=True):
         origin = Provenance(
-            competition=NAME,
+            competition=name,
             model=model,
             kind="imported",
             classes=classes,

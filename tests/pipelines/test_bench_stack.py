@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 from sklearn.metrics import f1_score, precision_recall_curve
 
 from comp.base.errors import CompError
 from comp.base.paths import config
 from comp.folds.fold_map import HOLDOUT
 from comp.metrics.bootstrap import Estimate, GroupBootstrap
+from comp.metrics.logits import sigmoid
 from comp.metrics.macro_f1 import macro_f1
 from comp.predictions.task import load_task
 from comp.stacking.inputs import read_inputs
@@ -22,13 +24,15 @@ from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import load_recipe
 from pipelines.command import run
 from tests.benchmarks import greedy, stack_contest, stack_cost
-from tests.benchmarks.contest import Entrant, decided, margins_across, table, verdict
+from tests.benchmarks.all_contests import mean_gain, ranks, table_of_all
+from tests.benchmarks.contest import Entrant, Result, by_peer, decided, margins_across, results, table, verdict
 from tests.benchmarks.logits import synthetic_predictions
 from tests.benchmarks.peers.autogluon_process import AutoGluon
 from tests.benchmarks.peers.boosting import lightgbm_peer
 from tests.benchmarks.peers.logistic import scikit_learn_peer
 from tests.benchmarks.peers.per_class import inner_splits
 from tests.benchmarks.peers.simple import blend_and_threshold
+from tests.benchmarks.peers.xcolumns_process import XColumns
 from tests.benchmarks.synthetic_stack import NAME, write_competition
 
 ROOT = Path(__file__).parents[2]
@@ -38,9 +42,9 @@ PEERS = {
     "mean": blend_and_threshold("mean"),
     "best_single": blend_and_threshold("best_single"),
     "greedy": blend_and_threshold("greedy"),
+    "greedy log loss": blend_and_threshold("greedy", metric="log_loss"),
     "scikit-learn": scikit_learn_peer,
-    "LightGBM": lightgbm_peer(all_classes=False),
-    "LightGBM on all logits": lightgbm_peer(all_classes=True),
+    "LightGBM": lightgbm_peer,
 }
 
 
@@ -124,7 +128,7 @@ def test_the_table_compares_ours_with_each(labelled):
     worse = truth.copy()
     worse[:, FREQUENT] = False
     entrants = [Entrant("ours", truth, 1.0), Entrant("same", truth, 2.0), Entrant("worse", worse, 3.25), Entrant("gone", note="why")]
-    lines = table(entrants, bootstrap)
+    lines = table(results(entrants, bootstrap))
     ours, same, worst, gone = (line.split() for line in lines.splitlines()[1:5])
     best = f1_score(truth, truth, average="macro", zero_division=0)
     assert ours[:2] == ["ours", f"{best:.4f}"]
@@ -136,40 +140,108 @@ def test_the_table_compares_ours_with_each(labelled):
     assert lines.splitlines()[-1] == "gone: why"
 
 
-def test_an_incomplete_environment_of_autogluon_is_reported(labelled, tmp_path):
-    with pytest.raises(CompError, match=r"there is no .*python"), AutoGluon(tmp_path / "python"):
+def test_ranks_are_those_of_scipy():
+    for scores in (np.array([0.5, 0.7, 0.5, 0.1]), np.zeros(3), np.random.default_rng(0).integers(0, 4, 20) / 4):
+        np.testing.assert_array_equal(ranks(scores), rankdata(-scores))
+
+
+def test_the_error_of_a_mean_gain_is_that_of_resampling_both_competitions(labelled):
+    gains, drawn = [], []
+    for seed in range(2):
+        bootstrap = GroupBootstrap(labelled.known_labels, labelled.groups, 4000, seed)
+        ours, theirs = (bootstrap.score(labelled.logits[model] > 0) for model in (seed, 2))
+        gains.append(ours.gain_over(theirs))
+        drawn.append(ours.resampled - theirs.resampled)
+    found = mean_gain(gains)
+    assert found.value == pytest.approx((gains[0].value + gains[1].value) / 2)
+    assert found.error == pytest.approx(np.std((drawn[0] + drawn[1]) / 2), rel=0.05)
+
+
+def test_the_table_of_all_competitions():
+    def result(name: str, score: float, error: float = 0.0) -> Result:
+        return Result(name, Estimate(score, 0.0), Estimate(0.5 - score, error), 1.5, "")
+
+    gone = Result("gone", None, None, 0.0, "why")
+    found = {
+        "one": [result("ours", 0.5), result("peer", 0.5, 0.06), gone, result("bad", 0.1)],
+        "two": [result("ours", 0.5), result("peer", 0.6, 0.08), result("gone", 0.9), result("bad", 0.3)],
+    }
+    head, ours, peer, absent, bad, *_ = (line.split() for line in table_of_all(found).splitlines())
+    assert head[-3:] == ["one", "two", "seconds"]
+    assert ours == ["ours", "0.5000", "1.8", "0.5000", "0.5000", "3.0"]
+    assert peer == ["peer", "0.5500", "1.2", "-0.0500", "+-", "0.0500", "within", "one", "s.e.", "0.5000", "0.6000", "3.0"]
+    assert absent == ["gone", "not", "measured", "0.9000", "1.5"]
+    assert bad == ["bad", "0.2000", "3.0", "+0.3000", "+-", "0.0000", "ahead", "0.1000", "0.3000", "3.0"]
+
+
+def test_a_peer_that_fails_does_not_take_part(labelled):
+    def breaks(train: PredictionSet, held: PredictionSet) -> np.ndarray:
+        raise ValueError("singular\nmatrix")
+
+    entrant = by_peer("peer", breaks, labelled)
+    assert (entrant.decisions, entrant.note) == (None, "singular matrix")
+
+
+@pytest.mark.parametrize(("process", "package"), [(AutoGluon, "autogluon"), (XColumns, "xcolumns")])
+def test_an_incomplete_environment_of_a_peer_is_reported(process, package, labelled, tmp_path):
+    with pytest.raises(CompError, match=r"there is no .*python"), process(tmp_path / "python"):
         pass
-    with pytest.raises(CompError, match="No module named 'autogluon'"), AutoGluon(Path(sys.executable)) as half_made:
+    with pytest.raises(CompError, match=f"No module named '{package}'"), process(Path(sys.executable)) as half_made:
         half_made.margins(labelled, labelled.unlabelled())
+
+
+def test_greedy_selection_is_not_measured_without_autogluon(tmp_path):
     (result,) = greedy.measure(tmp_path, 500, 1, tmp_path / "python")
     assert (result.measured, result.reached) == ("not measured", None)
     assert "there is no" in result.note
 
 
-def test_autogluon_decides_without_the_held_out_labels_and_selects_as_we_do(few):
+@pytest.mark.parametrize("process", [AutoGluon, XColumns])
+def test_a_peer_in_its_environment_decides_well_and_without_the_held_out_labels(process, few):
     if not ENVIRONMENT.exists():
         pytest.skip("there is no .venv-peers; make bench-stack makes it")
-    labelled = few
-    held = labelled.folds == 0
-    flipped = labelled.known_labels.copy()
+    held = few.folds == 0
+    flipped = few.known_labels.copy()
     flipped[held] ^= True
+    with process(ENVIRONMENT) as running:
+        margins, other = (margins_across(running.margins, replace(few, labels=each), "") for each in (few.known_labels, flipped))
+    np.testing.assert_array_equal(margins[held], other[held])
+    assert (margins[~held] != other[~held]).any()
+    assert (margins[:, -1] == -np.inf).all()
+    assert f1_score(few.known_labels[:, FREQUENT], margins[:, FREQUENT] >= 0) > 0.7
+
+
+def test_autogluon_selects_as_we_do(few):
+    if not ENVIRONMENT.exists():
+        pytest.skip("there is no .venv-peers; make bench-stack makes it")
     with AutoGluon(ENVIRONMENT) as autogluon:
-        margins, other = (
-            margins_across(autogluon.margins, replace(labelled, labels=each), "") for each in (labelled.known_labels, flipped)
-        )
-        np.testing.assert_array_equal(margins[held], other[held])
-        assert (margins[~held] != other[~held]).any()
-        assert f1_score(labelled.known_labels[:, FREQUENT], margins[:, FREQUENT] >= 0) > 0.7
+        autogluon.give(train=sigmoid(few.logits.astype(np.float64)), labels=few.known_labels)
         one, two = (autogluon.ask("select", metric=metric)["weights"] for metric in (greedy.CUMULATIVE, greedy.OUR_METRIC))
     np.testing.assert_allclose(one, two)
 
 
-def command(root: Path, *arguments: str) -> tuple[object, str, str]:
-    """Exit code, output and errors of `python -m tests.benchmarks.stack_contest`, run in this process."""
+def test_xcolumns_finds_decisions_of_the_highest_expected_f1(labelled):
+    """For one class, the best of all prefixes of the rows by falling probability (Lipton et al. 2014): the expected counts decide."""
+    if not ENVIRONMENT.exists():
+        pytest.skip("there is no .venv-peers; make bench-stack makes it")
+    probs = sigmoid(labelled.logits[0].astype(np.float64))
+    with XColumns(ENVIRONMENT) as xcolumns:
+        xcolumns.give(probs=probs)
+        xcolumns.ask("decide")
+        decisions = xcolumns.taken("decisions")
+    for values, decided_for in zip(probs.T, decisions.T, strict=True):
+        falling = np.sort(values)[::-1]
+        best = max(2 * falling[:count].sum() / (count + values.sum()) for count in range(1, len(values) + 1))
+        assert 2 * values[decided_for].sum() / (decided_for.sum() + values.sum()) == pytest.approx(best, abs=1e-4)
+
+
+def command(root: Path, *arguments: str, competition: str = NAME) -> tuple[object, str, str]:
+    """Exit code, output and errors of `python -m tests.benchmarks.stack_contest` without `cma`, run in this process."""
     code: object = 0
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.chdir(root)
-        patch.setattr(sys, "argv", ["bench_stack", "--competition", NAME, *arguments])
+        patch.setattr(sys, "argv", ["bench_stack", "--competition", competition, *arguments])
+        patch.setitem(sys.modules, "cma", None)
         with contextlib.redirect_stderr(io.StringIO()) as err:
             try:
                 run(stack_contest.main)
@@ -178,28 +250,51 @@ def command(root: Path, *arguments: str) -> tuple[object, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def test_the_command_reads_prediction_files_and_does_without_autogluon(few, tmp_path):
+STARTS = [
+    "our full pipeline, default", "our full pipeline, quick", "best single", "mean, exact", "greedy macro F1", "greedy log loss", "CMA-ES",
+    "scikit-learn", "LightGBM", "xCOLUMNs", "AutoGluon",
+]  # fmt: skip
+ABSENT = ("CMA-ES", "xCOLUMNs", "AutoGluon")
+
+
+def test_the_command_reads_prediction_files_and_does_without_packages_that_are_missing(few, tmp_path):
     write_competition(tmp_path, few)
     before = sorted(tmp_path.rglob("*"))
-    code, out, err = command(tmp_path, "--models", "a", "b")
+    code, out, err = command(tmp_path, "--models", "a", "b", "--stack", "default quick")
     assert code == 0, err
     first, _, _, *lines = out.splitlines()
-    assert first == "2 models on 240 rows in 3 folds: a, b"
-    starts = [
-        "our full pipeline, default",
-        "best_single",
-        "mean",
-        "greedy",
-        "scikit-learn",
-        "LightGBM on the",
-        "LightGBM on all",
-        "AutoGluon",
-    ]
-    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=False))
-    assert all("+-" in line for line in lines[:7])
-    assert lines[7].endswith("not measured")
-    assert "there is no .venv-peers/bin/python" in lines[-1]
+    assert first == "synthetic: 2 models on 240 rows in 3 folds: a, b"
+    for line, start in zip(lines[: len(STARTS)], STARTS, strict=True):
+        assert line.startswith(start)
+        assert line.endswith("not measured") if start in ABSENT else "+-" in line
+    *_, cma, xcolumns, autogluon, last = lines
+    assert "the Python package 'cma' is missing" in cma
+    assert cma.endswith("cma")  # what to type
+    assert all("there is no .venv-peers/bin/python" in line for line in (xcolumns, autogluon))
+    assert not last
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_several_competitions_get_a_table_each_and_one_over_all(few, tmp_path):
+    write_competition(tmp_path, few, "one")
+    write_competition(tmp_path, few.of_classes([FREQUENT]), "two")
+    code, out, err = command(tmp_path, "--models", "a", "coin", "--stack", "quick", competition="one  two")
+    assert code == 0, err
+    assert [line.partition(":")[0] for line in out.splitlines() if "models on" in line] == ["one", "two"]
+    starts = [start for start in STARTS[1:] if start not in ABSENT]
+    for start in starts:
+        one, two, both = (line.removeprefix(start).split() for line in out.splitlines() if line.startswith(start))
+        scores = [float(line[line.index("+-") - 1]) for line in (one, two)]
+        assert [float(score) for score in both[-3:-1]] == scores
+        assert next(float(cell) for cell in both if cell.startswith("0.")) == pytest.approx(np.mean(scores), abs=1e-4)
+    assert out.count("not measured") == 4 * len(ABSENT)
+
+
+def test_a_competition_that_is_not_there_is_refused_before_any_work(few, tmp_path):
+    write_competition(tmp_path, few)
+    code, out, err = command(tmp_path, "--stack", "quick", competition=f"{NAME} nothing")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: there is no configs/competitions/nothing.yaml")
 
 
 def test_a_recipe_that_is_not_there_is_refused(labelled, tmp_path):

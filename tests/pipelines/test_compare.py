@@ -77,10 +77,10 @@ def test_practice_ends_with_five_lines_of_real_results(tables):
     assert made.endswith(f"({TRAIN} training and {TEST} test images), and 3 models trained on it")
     sheet, sidecar, _ = tables.submissions()
     assert f"submissions/tables/{sheet.name}: " in submission
-    nested = json.loads(sidecar.read_text())["nested"]
-    low, high = nested["interval"]
-    assert f"{nested['value']:.3f} macro F1" in expected
-    assert f"interval {low:.3f} to {high:.3f}, " in expected
+    told = json.loads(sidecar.read_text())["expected"]
+    low, high = told["interval"]
+    assert f"{told['value']:.3f} macro F1" in expected
+    assert f"interval {low:.3f} to {high:.3f} on {TEST} test images, " in expected
     scored = tables.project.call("score", "--competition", "tables").stdout
     truth = re.search(r"^unshifted\s+(\d+)\s+(\d\.\d{4})", scored, re.MULTILINE)
     assert true.startswith(f"true score      {float(truth[2]):.3f} on {truth[1]} test images")

@@ -192,5 +192,5 @@ def test_checks_tests_and_measurements_use_it_too(checkout, speaking, target, la
 def test_the_contest_of_stacks_makes_no_environment_either(checkout, speaking):
     ended = typed(checkout, "bench-stack", f"PYTHON={speaking}/bin/python")
     assert ended.stdout == f"{speaking}/bin/python -m tests.benchmarks.stack_contest --competition=practice\n"
-    assert ended.stderr == "AutoGluon is not installed; the table is printed without it\n"
+    assert ended.stderr == "AutoGluon and xCOLUMNs are not installed; the table is printed without them\n"
     assert not list(checkout.glob(".venv*"))

@@ -33,7 +33,7 @@ YAMLS = {
     "cascade": CASCADE.replace("[near, nearer]", "[near]") + "tta: 2\n",
     "voting": "trainer: neighbours\nembeddings: [near]\nvotes: {count: 4}\n",
     "keras": KERAS,
-    "two": "like: tiny\nlabels: [round, striped]\nsize: 16\nchannels: [green, red]\n",
+    "two": "like: tiny\nlabels: [round, striped]\nsize: 16\nchannels: [green, red]\ntrain: {precision: fp32}\n",
 }
 STACKED = ("tiny", "near", "cascade", "voting", "keras")
 PREDICT = ("--competition", "tiny")

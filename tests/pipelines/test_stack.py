@@ -55,7 +55,7 @@ def test_a_stack_is_evaluated_explained_and_written(project, unlabelled):
     note = f"{empty} had no label above its threshold and {'stay empty' if unlabelled else 'got their most likely one'}"
     assert f"(40 rows; {note})" in ended.stdout
     assert f"40 test rows; {note}" in text.read_text()
-    assert len(told["candidates"]) == 8
+    assert len(told["candidates"]) == 6
     for line in [*told["candidates"], {"blender": "full pipeline", **told}]:
         assert printed(ended.stdout, line) == numbers_of(line)
     for subset in told["row_subsets"]:
@@ -80,7 +80,20 @@ def test_the_last_lines_are_a_summary_and_the_tables_are_in_a_file(tables):
     assert f"submissions/tables/{sheet.name} (40 rows" in said["submission"]
     (low, high), nested = told["nested"]["interval"], told["nested"]["value"]
     assert f"{nested:.3f} macro F1, 95 % interval {low:.3f} to {high:.3f}" in said["expected score"]
-    assert "submission averages 4 folds" in lines
+    assert said["expected score"].endswith(": the mean of single-fold networks on rows like these (nested cross-validation)")
+    expected = told["expected"]
+    low, high = expected["interval"]
+    assert 0 <= low <= expected["value"] <= high <= 1
+    assert expected["error"] > told["nested"]["error"]
+    on_test = (
+        f"{expected['value']:.3f}, 95 % interval {low:.3f} to {high:.3f}: the submission, which averages 4 folds, on 40 rows like these"
+    )
+    assert said["test set"].strip() == on_test
+    few = f"the {expected['groups']} groups are as few as {expected['groups_in_effect']:.0f} of equal size: random halves of them score "
+    few += f"{expected['halves']['mean']:.3f} +- {expected['halves']['spread']:.3f}"
+    assert few in lines
+    assert few in text.read_text()
+    assert f"the submission on 40 test rows: expect {expected['value']:.4f}, 95 % interval {low:.4f} to {high:.4f} (it" in text.read_text()
     best = max((one for one in told["candidates"] if one["blender"] == "best_single"), key=lambda one: one["nested"]["value"])
     assert said["best single"].strip().startswith(f"{best['nested']['value']:.3f}, 95 % interval")
     assert said["best single"].endswith(": good")
@@ -109,6 +122,22 @@ def test_many_warnings_still_fit_in_ten_lines(project):
     details = tables.submissions()[2].read_text()
     assert "hold-out not scored: fair did not predict its" in details
     assert "models that lower the score by more than 1 standard error: coin" in details
+
+
+def test_a_model_that_memorised_its_held_out_rows_is_remarked_on(project):
+    tables = Tables(project, train=1600, test=300)
+    tables.logits["fair"][:1600:2] = np.where(tables.truth[:1600:2], 8, -8)
+    tables.write("fair", tables.truth[:1600])
+    ended = tables.stack("--stack", "quick")
+    assert ended.returncode == 0, ended.stderr
+    line = "far surer on held-out rows than on test images, as if trained on the held-out rows' labels (a leak?): fair"
+    assert ended.stdout.count(line) == 1
+    told = json.loads(tables.submissions()[1].read_text())
+    assert told["leaking"] == ["fair"]
+    assert told["expected"]["groups_in_effect"] > 300
+    assert told["expected"]["halves"] is None
+    assert "random halves" not in ended.stdout
+    assert line in tables.submissions()[2].read_text()
 
 
 def decided(tables, told, ids):

@@ -42,6 +42,7 @@ def test_a_stack_writes_its_predictions_and_another_uses_it_as_a_model(tables):
     on_test = read_predictions(tables.file("first", "stack-test"))
     assert on_test.ids == tables.test_ids
     told = sidecar(tables)
+    assert told["expected"]["halves"]["spread"] > 0
     mean = sum(weight * sigmoid(tables.logits[model][TRAIN:].astype(float)) for model, weight in told["weights"][0].items())
     number_of = {name: number for number, name in enumerate((*tables.train_ids, *tables.test_ids))}
     rows = np.array([number_of[name] for name in on_test.ids]) - TRAIN
@@ -53,6 +54,7 @@ def test_a_stack_writes_its_predictions_and_another_uses_it_as_a_model(tables):
     told = sidecar(tables)
     assert set(told["weights"][0]) <= {"fair", "first"}
     assert told["stacks"] == {"first": ["coin", "good"]}
+    assert told["expected"]["halves"] is None
     assert set(told["models"]) == {"coin", "fair", "good"}
 
     tables.file("coin", "fold-2").rename(tables.root / "kept")

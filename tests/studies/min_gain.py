@@ -21,37 +21,34 @@ from numpy.typing import NDArray
 
 from comp.metrics.bootstrap import GroupBootstrap, Scored
 from comp.metrics.macro_f1 import f1_from_counts
-from comp.stacking.candidates import Candidates
-from comp.stacking.candidates import choose as choose_stack
+from comp.stacking.candidates import Candidates, choose
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
 from tests.studies.synthetic_oof import CELLS, World, draw_world, fresh_scores
 
-BLENDERS: dict[str, dict[str, Any]] = {  # the simplest first
+BLENDERS: dict[str, dict[str, Any]] = {  # in order of preference
     "mean": {"name": "mean"},
-    "mean_logits": {"name": "mean_logits"},
-    "rank_mean": {"name": "rank_mean"},
-    "best_single": {"name": "best_single"},
-    "vote": {"name": "vote"},
+    "bagged_greedy": {"name": "greedy", "bags": 10},
     "greedy": {"name": "greedy", "steps": 10},
     "convex": {"name": "convex"},
     "logistic": {"name": "logistic"},
-    "committee": {"name": "committee", "of": [{"name": "mean"}, {"name": "logistic"}]},
-    "bagged_greedy": {"name": "greedy", "bags": 10},  # this and the next are the default stack's
-    "pair": {"name": "committee", "of": [{"name": "greedy", "bags": 10}, {"name": "convex"}]},
+    "rank_mean": {"name": "rank_mean"},
+    "vote": {"name": "vote"},
+    "best_single": {"name": "best_single"},
 }
 RULES: dict[str, dict[str, Any]] = {
-    "single": {"name": "single"},
-    "exact": {"name": "exact"},
+    "several": {"name": "committee"},
     "bagged": {"name": "bagged", "bags": 25},
+    "exact": {"name": "exact"},
+    "single": {"name": "single"},
     "smoothed": {"name": "smoothed"},
     "shrunk": {"name": "shrunk", "own": {"name": "bagged", "bags": 25}},
     "plugin": {"name": "plugin"},
     "isotonic": {"name": "plugin", "calibrator": "isotonic"},
     "ratio": {"name": "ratio"},
-    "several": {"name": "committee"},
 }
-STUDIED = ("mean", "best_single", "greedy", "logistic", "committee"), ("bagged", "smoothed", "shrunk", "exact")
+STUDIED = ("mean", "bagged_greedy", "best_single"), ("several", "bagged")  # the default stack's
+SINGLE = "best_single"
 MULTIPLIERS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 LABELLED, FRESH, FOLDS, BOOTSTRAPS = 2000, 60_000, 5, 200
 REFERENCE = "mean"
@@ -62,7 +59,7 @@ class Measured:
     """S candidates on one world.
 
     Attributes:
-        names: S pairs of a blender and a threshold rule, the simplest first.
+        names: S pairs of a blender and a threshold rule, in order of preference.
         values, draws: (1 + K, S), (1 + K, S, bootstraps): nested scores over all rows, then over the rows outside each outer fold.
         hits, predicted: (K, S, C) counts of the decisions about each outer fold.
         positives: (K, C).
@@ -153,7 +150,10 @@ def measured(task: tuple[int, tuple[str, str]], blenders: Sequence[str], rules: 
             positives = arrays["positives"]
     values, draws, hits, predicted = (np.concatenate(found[name], axis=1) for name in ("values", "draws", "hits", "predicted"))
     fresh, in_samples = (np.concatenate(found[name]) for name in ("fresh", "in_samples"))
-    return Measured(list(product(blenders, rules)), values, draws, hits, predicted, positives, fresh, in_samples)
+    order = np.arange(len(fresh)).reshape(len(blenders), len(rules)).T.ravel()  # all blenders with the first rule, then with the next
+    names = [(blender, rule) for rule in rules for blender in blenders]
+    values, draws, hits, predicted = (array[:, order] for array in (values, draws, hits, predicted))
+    return Measured(names, values, draws, hits, predicted, positives, fresh[order], in_samples[order])
 
 
 def holds(path: Path, rules: Sequence[str]) -> bool:
@@ -163,41 +163,12 @@ def holds(path: Path, rules: Sequence[str]) -> bool:
         return set(rules) <= set(arrays["rules"].tolist())
 
 
-def sequential(scored: list[Scored], multiplier: float) -> int:
-    """From the simplest on, a candidate replaces the current choice if its paired gain exceeds this many standard errors."""
-    chosen = 0
-    for number, candidate in enumerate(scored):
-        gain = candidate.gain_over(scored[chosen])
-        if gain.value > multiplier * gain.error:
-            chosen = number
-    return chosen
+def all_alike(scored: list[Scored], multiplier: float, _: frozenset[int]) -> int:
+    """The rule of choice without a margin for single models."""
+    return choose(scored, multiplier)
 
 
-Pick = Callable[[list[Scored], float], int]
-
-
-def one_stage(pick: Pick) -> Callable[[list[Scored], int, float], int]:
-    return lambda scored, rules, multiplier: pick(scored, multiplier)
-
-
-def two_stages(pick: Pick) -> Callable[[list[Scored], int, float], int]:
-    """Choose the blender by its mean over the threshold rules, then the rule."""
-
-    def choose(scored: list[Scored], rules: int, multiplier: float) -> int:
-        of_blenders = [scored[first : first + rules] for first in range(0, len(scored), rules)]
-        means = [Scored(float(np.mean([one.value for one in own])), np.mean([one.resampled for one in own], axis=0)) for own in of_blenders]
-        blender = pick(means, multiplier)
-        return blender * rules + pick(of_blenders[blender], multiplier)
-
-    return choose
-
-
-CHOICES = {
-    "sequential": one_stage(sequential),
-    "near best": one_stage(choose_stack),
-    "two stages, sequential": two_stages(sequential),
-    "two stages, near best": two_stages(choose_stack),
-}
+CHOICES: dict[str, Callable[[list[Scored], float, frozenset[int]], int]] = {"single models last": choose, "all alike": all_alike}
 
 
 @dataclass(frozen=True)
@@ -226,13 +197,14 @@ class Outcome:
         return self.chose_other and self.gain < 0
 
 
-def outcome(world: Measured, rules: int, choose: Callable[[list[Scored], int, float], int], multiplier: float) -> Outcome:
+def outcome(world: Measured, choice: Callable[[list[Scored], float, frozenset[int]], int], multiplier: float) -> Outcome:
+    singles = frozenset(number for number, (blender, _) in enumerate(world.names) if blender == SINGLE)
     scored = world.scored(0)
-    chosen = choose(scored, rules, multiplier)
+    chosen = choice(scored, multiplier, singles)
     own = [number for number, (blender, _) in enumerate(world.names) if blender == REFERENCE]
-    reference = own[choose([scored[number] for number in own], rules, multiplier)]
+    reference = own[choose([scored[number] for number in own], multiplier)]
     folds = len(world.positives)
-    nested = world.full_pipeline([choose(world.scored(1 + fold), rules, multiplier) for fold in range(folds)])
+    nested = world.full_pipeline([choice(world.scored(1 + fold), multiplier, singles) for fold in range(folds)])
     fresh = float(world.fresh[chosen])
     return Outcome(
         float(world.fresh.max()) - fresh,
@@ -258,11 +230,11 @@ def candidates_table(worlds: list[Measured]) -> str:
     return "\n".join(lines)
 
 
-def choices_table(worlds: list[Measured], rules: int) -> str:
+def choices_table(worlds: list[Measured]) -> str:
     head = f"{'choice':24} {'s.e.':>4} {'regret':>18} {'gain over mean':>18} {'not mean':>8} {'worse':>7}"
     lines = [f"{head} {'nested - fresh':>18} {'nested - in samples':>18} {'same, candidate':>18}"]
-    for (title, choose), multiplier in product(CHOICES.items(), MULTIPLIERS):
-        all_ = [outcome(world, rules, choose, multiplier) for world in worlds]
+    for (title, choice), multiplier in product(CHOICES.items(), MULTIPLIERS):
+        all_ = [outcome(world, choice, multiplier) for world in worlds]
         lines.append(
             f"{title:24} {multiplier:4.1f} {with_error([one.regret for one in all_]):>18} {with_error([one.gain for one in all_]):>18} "
             f"{np.mean([one.chose_other for one in all_]):8.2f} {np.mean([one.chose_worse for one in all_]):7.3f} "
@@ -287,8 +259,8 @@ def main() -> None:
         worlds = list(pool.map(measured, tasks, *repeated))
     for cell in CELLS:
         own = [world for world, task in zip(worlds, tasks, strict=True) if task[1] == cell]
-        print(f"\n{cell[0]} tails, {cell[1]} members, {len(own)} worlds\n\n{candidates_table(own)}\n\n{choices_table(own, len(rules))}")
-    print(f"\nall {len(worlds)} worlds\n\n{choices_table(worlds, len(rules))}")
+        print(f"\n{cell[0]} tails, {cell[1]} members, {len(own)} worlds\n\n{candidates_table(own)}\n\n{choices_table(own)}")
+    print(f"\nall {len(worlds)} worlds\n\n{choices_table(worlds)}")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class World:
         signal: (C,) what a label adds, in standard deviations of the error of a model of skill 1.
         skill: (M, C); all 0 for the coin.
         scale: (M,) factor of the logits.
+        unequal: groups of very unequal size, the median of 8 rows, instead of 1.6 rows on average.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class World:
     signal: Floats
     skill: Floats
     scale: Floats
+    unequal: bool = False
 
     def labelled(self, count: int) -> PredictionSet:
         """Predictions with labels and groups, in five folds that keep groups together."""
@@ -80,7 +82,8 @@ class World:
         Args:
             apart: share of the error variance of a model of skill 1 that is each network's own.
         """
-        groups = np.repeat(np.arange(count), 1 + rng.poisson(0.6, count))[:count]
+        sizes = np.ceil(8 * rng.lognormal(0, 1, count)).astype(int) if self.unequal else 1 + rng.poisson(0.6, count)
+        groups = np.repeat(np.arange(count), sizes)[:count]
         labels = self._labels(groups, rng)
         of_groups = self._errors(rng, (int(groups[-1]) + 1, labels.shape[1]))[groups]
         misleading = np.sqrt(GROUP_ERROR) * of_groups + np.sqrt(1 - GROUP_ERROR) * self._errors(rng, labels.shape)
@@ -171,18 +174,18 @@ class FreshScores:
 
 
 def fresh_scores(stacks: list[Stack], world: World, count: int = FRESH) -> FreshScores:
-    """Scores on fresh rows, whose count is a multiple of `SAMPLE`. Consecutive stacks with the same fitted blender share its blend."""
+    """Scores on fresh rows, whose count is a multiple of `SAMPLE`. Stacks with the same fitted blender share its blend."""
     hits, predicted, positives = [], [], []
     for predictions in world.fresh(count):
         starts = np.arange(0, len(predictions), SAMPLE)
         labels = predictions.known_labels
         positives.append(np.add.reduceat(labels, starts, axis=0, dtype=np.int64))
-        decided, last = [], None
+        blends: dict[int, PredictionSet] = {}
+        decided = []
         for stack in stacks:
-            if last is None or stack.blender is not last.blender or stack.blend is not last.blend:
-                blend = stack.blended(predictions)
-            decided.append(stack.decide(blend)[0])
-            last = stack
+            if id(stack.blend) not in blends:
+                blends[id(stack.blend)] = stack.blended(predictions)
+            decided.append(stack.decide(blends[id(stack.blend)])[0])
         hits.append([np.add.reduceat(one & labels, starts, axis=0, dtype=np.int64) for one in decided])
         predicted.append([np.add.reduceat(one, starts, axis=0, dtype=np.int64) for one in decided])
     tp, said, actual = (np.asarray(np.concatenate(each, axis=axis)) for each, axis in ((hits, 1), (predicted, 1), (positives, 0)))

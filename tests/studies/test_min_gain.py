@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from comp.metrics.bootstrap import Scored
 from comp.stacking.evaluation import evaluate
 from comp.stacking.recipe import Recipe
 from tests.studies import min_gain as study
@@ -33,16 +31,20 @@ def test_nested_scores_of_candidates_are_those_of_the_evaluation(tmp_path: Path,
     assert read_again.fresh.tolist() == [world.fresh[3]]
 
 
-def scored(value: float, *draws: float) -> Scored:
-    return Scored(value, np.array(draws))
-
-
-def test_rules_of_choice() -> None:
-    simple = scored(0.50, 0.50, 0.50)
-    better = scored(0.53, 0.55, 0.51)  # gain 0.03, error 0.02
-    best = scored(0.535, 0.555, 0.505)  # 0.005 more, error 0.005; 0.035 more than the first, error 0.025
-    assert [study.sequential([simple, better, best], m) for m in (0.0, 0.9, 1.1, 2.0)] == [2, 2, 1, 0]
-    assert [study.choose_stack([simple, better, best], m) for m in (0.0, 0.9, 1.1, 2.0)] == [2, 2, 1, 0]
-    in_two_stages = study.two_stages(study.choose_stack)
-    assert in_two_stages([simple, better, best, best], 2, 0.0) == 2
-    assert in_two_stages([simple, best, better, better], 2, 2.0) == 0
+def test_an_outcome_is_that_of_the_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "FRESH", 1000)
+    monkeypatch.setattr(study, "LABELLED", 400)
+    blenders, rules = ("mean", "convex", "best_single"), ["exact", "ratio"]
+    world = study.measured((1, CELL), blenders, rules, tmp_path)
+    recipe = Recipe(
+        blenders=tuple(study.BLENDERS[name] for name in blenders),
+        thresholds=tuple(study.RULES[rule] for rule in rules),
+        bootstraps=study.BOOTSTRAPS,
+        min_gain_se=0.5,
+    )
+    evaluation = evaluate(draw_world(1, *CELL, count=400).labelled(400), recipe)
+    found = study.outcome(world, study.choose, 0.5)
+    fresh = world.fresh[evaluation.chosen]
+    assert found.regret == pytest.approx(world.fresh.max() - fresh)
+    assert found.optimism == pytest.approx(evaluation.nested.value - fresh)
+    assert found.winners_curse == pytest.approx(evaluation.candidates[evaluation.chosen].nested.value - world.in_samples[evaluation.chosen])

@@ -1,34 +1,35 @@
 """The score and the choice of a stack hold on many fresh rows, measured on synthetic predictions whose truth is known."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from comp.stacking.evaluation import evaluate
-from comp.stacking.recipe import Recipe
+from comp.stacking.expectation import expect
+from comp.stacking.recipe import load_recipe
 from tests.studies.synthetic_oof import CELLS, FRESH, SAMPLE, draw_world, fresh_scores
 
+RECIPE = load_recipe(Path(__file__).parents[2] / "configs" / "stacks" / "default.yaml").model_copy(update={"bootstraps": 200})
 REFERENCE = {"name": "mean"}
-RULES = ({"name": "bagged", "bags": 25}, {"name": "exact"})
-RECIPE = Recipe(blenders=(REFERENCE, {"name": "best_single"}, {"name": "greedy", "steps": 8}), thresholds=RULES, bootstraps=200)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many worlds are measured, on how many fresh rows, and how far the mean nested score may be from the truth."""
+    """How many worlds are measured, on how many fresh rows, how far the mean score may be from the truth, and the choice from the best."""
 
     worlds: int
     fresh: int
     limit: float
+    regret: float
 
 
-# The small size takes one world of each kind. The nested score then differs from the truth by -0.006 on samples and by -0.010 on all
-# fresh rows. The limit of 0.02 catches candidates that are fitted on the rows they are scored on: these differ by 0.04, and the choice
-# between them loses 0.008, more than the second test allows. If the highest score always won (min_gain_se: 0), another blender than the
-# mean would be chosen wrongly in 1 of 4 worlds, which the third test catches.
-SMALL = Size(worlds=4, fresh=20_000, limit=0.02)
-WHOLE = Size(worlds=24, fresh=FRESH, limit=0.005)  # six worlds of each kind
+# The small size takes one world of each kind. The nested score then differs from the truth by -0.011 on samples and by -0.016 on all
+# fresh rows, on which macro F1 is higher (see `FreshScores`). The limit of 0.02 catches candidates that are fitted on the rows they are
+# scored on: these differ by 0.04, and the choice between them loses 0.008, more than the second test allows.
+SMALL = Size(worlds=4, fresh=20_000, limit=0.02, regret=0.005)
+WHOLE = Size(worlds=24, fresh=FRESH, limit=0.005, regret=0.003)  # six worlds of each kind
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Truth:
 
     Attributes:
         nested: the nested score of the full pipeline.
+        expected: what is expected on as many rows as the fresh ones, see `comp.stacking.expectation`.
         in_sample: of the chosen stack.
         chosen: of the chosen stack on fresh rows.
         chosen_in_samples: the same as a mean over samples as large as the labelled rows (see `FreshScores.in_samples`).
@@ -46,6 +48,7 @@ class Truth:
     """
 
     nested: float
+    expected: float
     in_sample: float
     chosen: float
     chosen_in_samples: float
@@ -57,7 +60,7 @@ class Truth:
 @dataclass(frozen=True)
 class Truths:
     worlds: list[Truth]
-    limit: float
+    size: Size
 
 
 def truth_of(seed: int, fresh_rows: int) -> Truth:
@@ -65,14 +68,17 @@ def truth_of(seed: int, fresh_rows: int) -> Truth:
     labelled = world.labelled(SAMPLE)
     evaluation = evaluate(labelled, RECIPE)
     of_reference = evaluate(labelled, RECIPE.model_copy(update={"blenders": (REFERENCE,)}))
-    fresh = fresh_scores(RECIPE.candidates().fit(labelled), world, fresh_rows)
+    reference = of_reference.candidates[of_reference.chosen]
+    candidates = RECIPE.candidates()
+    fresh = fresh_scores(candidates.fit(labelled), world, fresh_rows)
     return Truth(
         evaluation.nested.value,
+        expect(evaluation, labelled, fresh_rows, RECIPE, None).score.value,
         evaluation.in_sample,
         fresh.pooled[evaluation.chosen],
         fresh.in_samples[evaluation.chosen],
         fresh.pooled.max(),
-        fresh.pooled[of_reference.chosen],  # the reference's candidates are the recipe's first
+        fresh.pooled[candidates.names.index((reference.blender, reference.rule))],
         evaluation.candidates[evaluation.chosen].blender != REFERENCE["name"],
     )
 
@@ -80,7 +86,7 @@ def truth_of(seed: int, fresh_rows: int) -> Truth:
 @pytest.fixture(scope="module", params=[pytest.param(SMALL, id="small"), pytest.param(WHOLE, id="whole", marks=pytest.mark.study)])
 def truths(request: pytest.FixtureRequest) -> Truths:
     size = request.param
-    return Truths([truth_of(seed, size.fresh) for seed in range(size.worlds)], size.limit)
+    return Truths([truth_of(seed, size.fresh) for seed in range(size.worlds)], size)
 
 
 def summary(what: str, values: list[float]) -> str:
@@ -90,25 +96,26 @@ def summary(what: str, values: list[float]) -> str:
 
 
 def test_nested_score_is_the_score_on_fresh_rows(truths: Truths) -> None:
-    gaps = [one.nested - one.chosen for one in truths.worlds]
+    gaps = [one.expected - one.chosen for one in truths.worlds]
     gaps_in_samples = [one.nested - one.chosen_in_samples for one in truths.worlds]
     claims = [one.in_sample - one.chosen_in_samples for one in truths.worlds]
     lines = "; ".join(
         [
-            summary("nested - fresh", gaps),
+            summary("nested - fresh", [one.nested - one.chosen for one in truths.worlds]),
+            summary("expected on so many rows - fresh", gaps),
             summary("nested - fresh in samples as large as the labelled rows", gaps_in_samples),
             summary("in-sample - the same", claims),
         ]
     )
-    assert abs(np.mean(gaps)) <= truths.limit, lines
-    assert abs(np.mean(gaps_in_samples)) <= truths.limit, lines
+    assert abs(np.mean(gaps)) <= truths.size.limit, lines
+    assert abs(np.mean(gaps_in_samples)) <= truths.size.limit, lines
     assert np.mean(claims) > 0.01, lines
 
 
 def test_the_chosen_candidate_is_nearly_the_best_in_hindsight(truths: Truths) -> None:
     regrets = [one.best - one.chosen for one in truths.worlds]
     line = summary("best in hindsight - chosen", regrets)
-    assert np.mean(regrets) <= 0.005, line
+    assert np.mean(regrets) <= truths.size.regret, line
 
 
 def test_a_blender_worse_than_the_mean_is_seldom_chosen(truths: Truths) -> None:

@@ -1,17 +1,12 @@
 """Greedy selection with replacement, one weight a model for all classes (Caruana et al. 2004)."""
 
-from math import ceil
-from typing import Annotated
-
 import numpy as np
 from numpy.typing import NDArray
 
-from comp.base.between import Between
 from comp.stacking.bounds import NoOrMoreBags, Seed, Steps
 from comp.stacking.greedy_objectives import Metric, climb
+from comp.stacking.member_bags import Share, member_bags
 from comp.stacking.prediction_set import PredictionSet
-
-Share = Annotated[float, Between(above=0, most=1)]
 
 
 class Greedy:
@@ -32,9 +27,8 @@ class Greedy:
     def fit(self, predictions: PredictionSet) -> dict[str, float]:
         if not self.bags:
             return self.selected(predictions)
-        rng, count = np.random.default_rng(self.seed), len(predictions.models)
-        chosen = [tuple(sorted(rng.choice(count, ceil(self.fraction * count), replace=False))) for _ in range(self.bags)]
-        found = {bag: self.selected(predictions.only([predictions.models[number] for number in bag])) for bag in sorted(set(chosen))}
+        chosen = member_bags(predictions.models, self.bags, self.fraction, self.seed)
+        found = {bag: self.selected(predictions.only(bag)) for bag in sorted(set(chosen))}
         sums = {model: sum(found[bag].get(model, 0.0) for bag in chosen) for model in predictions.models}
         return {model: total / self.bags for model, total in sums.items() if total}
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.metrics.calibration import CALIBRATORS, Calibrator, cross_fitted
+from comp.metrics.expected_f1 import expected_f1
 from comp.metrics.f1_search import BELOW_ALL, NEVER
 from comp.stacking.prediction_set import PredictionSet
 
@@ -30,12 +31,6 @@ class Plugin:
         best = expected_f1(cross_fitted(self.calibrator, scores, is_positive, folds))
         threshold = self.calibrator.fit(scores, is_positive).score_at(best / 2)
         return float(np.clip(threshold, scores[0] - BELOW_ALL, scores[-1]))
-
-
-def expected_f1(probs: NDArray[np.float64]) -> float:
-    """The highest F1 of the expected counts, over all thresholds on `probs` (N,)."""
-    descending = np.sort(probs)[::-1]
-    return float((2 * descending.cumsum() / (np.arange(1, len(probs) + 1) + probs.sum())).max())
 
 
 def build(calibrator: Literal["platt", "isotonic"] = "platt") -> Plugin:

@@ -1,12 +1,10 @@
-"""Runs AutoGluon in its own environment (.venv-peers). Each line on stdin is a request in JSON; the answer is a line on stdout.
+"""Runs AutoGluon in its own environment (.venv-peers), see `worker.serve`.
 
 {"do": "margins", "folder": F} writes margins.npy (H, C) from train.npy (M, N, C), labels.npy (N, C) and held.npy (M, H, C).
 {"do": "select", "folder": F, "metric": NAME} selects once for all classes from train.npy and labels.npy, and answers with its
 seconds and the weights. All scores are probabilities.
 """
 
-import json
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,15 +17,9 @@ from autogluon.core.metrics import f1, make_scorer  # type: ignore[import-not-fo
 from autogluon.core.models.greedy_ensemble.ensemble_selection import EnsembleSelection  # type: ignore[import-not-found]
 
 from comp.metrics.f1_search import best_f1, positive_rows
+from tests.benchmarks.peers.worker import serve
 
 SIZE = 25  # members, AutoGluon's default
-
-
-def main() -> None:
-    answers, sys.stdout = sys.stdout, sys.stderr  # other output must not mix with the answers
-    for line in sys.stdin:
-        request = json.loads(line)
-        print(json.dumps(WORK[request.pop("do")](**request)), file=answers, flush=True)
 
 
 def margins(folder: str) -> dict[str, Any]:
@@ -90,8 +82,7 @@ def only_at_positives(labels: np.ndarray) -> Callable[[np.ndarray, np.ndarray], 
     return lambda _, scores: float(best_f1(scores, positives).mean())
 
 
-WORK: dict[str, Callable[..., dict[str, Any]]] = {"margins": margins, "select": select}
 METRICS = {"cumulative sums": cumulative_sums, "comp.metrics.f1_search": only_at_positives}
 
 if __name__ == "__main__":
-    main()
+    serve({"margins": margins, "select": select})

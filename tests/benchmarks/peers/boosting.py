@@ -1,11 +1,11 @@
-"""LightGBM: one booster per class, on the logits of all models for this class or for all classes."""
+"""LightGBM: one booster per class, on the logits of all models for this class."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comp.metrics.f1_search import best_thresholds
 from comp.stacking.prediction_set import PredictionSet
-from tests.benchmarks.peers import Margins, Peer
+from tests.benchmarks.peers import Margins
 from tests.benchmarks.peers.per_class import Split, margins_by_class
 
 ROUNDS = 100
@@ -17,31 +17,21 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def lightgbm_peer(*, all_classes: bool) -> Peer:
+def lightgbm_peer(train: PredictionSet, held: PredictionSet) -> Margins:
     """Thresholds have the highest F1 on predictions of inner folds by boosters that were not trained on these folds. On a booster's
     own rows they would be far too high. A class with positives in fewer than two folds gets the threshold 0.5.
-
-    Args:
-        all_classes: the features are all models' logits for every class (models x classes); otherwise only those for the class.
     """
 
-    def peer(train: PredictionSet, held: PredictionSet) -> Margins:
-        def features(predictions: PredictionSet, column: int) -> NDArray[np.float32]:
-            used = predictions.logits if all_classes else predictions.logits[:, :, [column]]
-            return np.ascontiguousarray(used.transpose(1, 0, 2).reshape(len(predictions), -1))
+    def fit(column: int, splits: list[Split]) -> NDArray[np.float64]:
+        inside, outside = (np.ascontiguousarray(predictions.logits[:, :, column].T) for predictions in (train, held))
+        is_positive, threshold = train.known_labels[:, column], 0.0
+        if splits:
+            held_out = np.concatenate([boosted(inside[some], is_positive[some], inside[others]) for some, others in splits])
+            judged = np.concatenate([others for _, others in splits])
+            threshold = best_thresholds(held_out[:, None], is_positive[judged, None])[0]
+        return boosted(inside, is_positive, outside) - threshold
 
-        def fit(column: int, splits: list[Split]) -> NDArray[np.float64]:
-            inside, outside = features(train, column), features(held, column)
-            is_positive, threshold = train.known_labels[:, column], 0.0
-            if splits:
-                held_out = np.concatenate([boosted(inside[some], is_positive[some], inside[others]) for some, others in splits])
-                judged = np.concatenate([others for _, others in splits])
-                threshold = best_thresholds(held_out[:, None], is_positive[judged, None])[0]
-            return boosted(inside, is_positive, outside) - threshold
-
-        return margins_by_class(train, held, fit)
-
-    return peer
+    return margins_by_class(train, held, fit)
 
 
 def boosted(inside: NDArray[np.float32], is_positive: NDArray[np.bool_], outside: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -22,7 +22,8 @@ def canonical(name):
 def test_the_names_on_pypi_are_those_of_the_project():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     optional = project["optional-dependencies"]
-    wanted = {canonical(each) for each in [*project["dependencies"], *optional["keras"], *optional["faiss"], *optional["ray"]]}
+    extras = [each for extra in ("cma", "faiss", "keras", "ray") for each in optional[extra]]
+    wanted = {canonical(each) for each in [*project["dependencies"], *extras]}
     assert {canonical(name) for name in DISTRIBUTIONS.values()} == wanted | OF_KERAS
 
 

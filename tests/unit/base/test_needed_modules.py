@@ -39,7 +39,7 @@ def test_other_packages_are_those_of_the_graph(graph):
 def test_a_script_without_its_networks_needs_few_packages():
     blenders = [f"comp.stacking.blenders.{name}" for name in registry.names("blenders")]
     modules = needed_modules([PACKAGED, *blenders])
-    optional = {"pydantic", "scipy", "lightgbm", "faiss"}
+    optional = {"pydantic", "scipy", "lightgbm", "faiss", "cma"}
     assert other_packages(modules.values()) - optional == {"numpy", "pandas", "cv2", "yaml", "safetensors", "tqdm"}
     importing = {name for name, path in modules.items() if "pydantic" in other_packages([path])}
     assert importing == {"comp.base.registry"}

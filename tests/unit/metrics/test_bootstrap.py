@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from comp.metrics.bootstrap import Estimate, GroupBootstrap, Scored
+from comp.metrics.bootstrap import Estimate, GroupBootstrap, Scored, effective_groups
 from comp.metrics.macro_f1 import macro_f1
 
 
@@ -25,6 +25,41 @@ def test_each_resample_is_that_of_the_groups_rows() -> None:
         rows = np.concatenate([np.flatnonzero(groups == names[group]) for group in rng.integers(len(names), size=len(names))])
         assert resampled == pytest.approx(macro_f1(labels[rows], decisions[rows]), abs=1e-6)
     assert scored.value == macro_f1(labels, decisions)
+
+
+@pytest.mark.parametrize("rows", [1, 90, 240, 1000])
+def test_a_resample_of_another_size_has_the_groups_whose_rows_come_nearest_to_it(rows: int) -> None:
+    labels, decisions, _, groups = drawn()
+    groups[groups == groups[0]] = groups.max()  # one group of eight rows
+    names, sizes = np.unique(groups, return_counts=True)
+    scored = GroupBootstrap(labels, groups, resamples=20, seed=1, rows=rows).score(decisions)
+    rng = np.random.default_rng(1)
+    for resampled in scored.resampled:
+        chosen: list[int] = []
+        left: list[int] = []
+        while sum(sizes[group] for group in left) < rows:
+            left += rng.integers(len(names), size=len(names)).tolist()
+        for group in left:
+            if chosen and abs(sum(sizes[chosen]) - rows) <= abs(sum(sizes[[*chosen, group]]) - rows):
+                break
+            chosen.append(group)
+        found = np.concatenate([np.flatnonzero(groups == names[group]) for group in chosen])
+        assert abs(len(found) - rows) <= 8
+        assert resampled == pytest.approx(macro_f1(labels[found], decisions[found]), abs=1e-6)
+    assert scored.value == macro_f1(labels, decisions)
+
+
+def test_scores_of_small_resamples_spread_more_and_are_lower() -> None:
+    labels, decisions, _, groups = drawn()
+    small, same = (GroupBootstrap(labels, groups, 2000, 0, rows).score(decisions).resampled for rows in (60, 240))
+    assert small.std() == pytest.approx(2 * same.std(), rel=0.2)
+    assert small.mean() < same.mean()
+
+
+def test_groups_in_effect() -> None:
+    assert effective_groups(np.array([3, 1, 3, 1, 7, 7])) == pytest.approx(3)
+    assert effective_groups(np.zeros(5, np.int64)) == 1
+    assert effective_groups(np.array([0] * 8 + [1, 2])) == pytest.approx(100 / 66)
 
 
 def test_recall_in_each_resample_is_that_of_the_groups_rows_and_of_the_classes_they_have() -> None:
@@ -84,6 +119,11 @@ def test_interval_is_centred_on_the_value() -> None:
     low, high = Scored(0.5, np.array([0.1, 0.2, 0.3])).estimate.interval
     assert (low + high) / 2 == pytest.approx(0.5)
     assert high - low == pytest.approx(2 * 1.96 * np.std([0.1, 0.2, 0.3]))
+
+
+def test_the_width_of_the_interval_is_given_in_standard_errors() -> None:
+    assert Estimate(0.5, 0.1, width=3.0).interval == pytest.approx((0.2, 0.8))
+    assert Estimate(0.5, 0.1, is_score=True, width=12.7).interval == (0, 1)
 
 
 def test_the_interval_of_a_score_ends_at_0_and_1_and_that_of_a_difference_does_not() -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from comp.base.schema import parse
+from comp.metrics.calibration import Platt
+from comp.metrics.expected_f1 import expected_f1
 from comp.stacking.prediction_set import PredictionSet
 from comp.stacking.recipe import Recipe
 from comp.stacking.stack import Stack
@@ -22,9 +24,14 @@ def recipe(**changes: object) -> Recipe:
     return parse(Recipe, values | changes, "stack.yaml")
 
 
-def test_candidates_are_every_blender_with_every_rule_from_the_simplest_on() -> None:
-    names = [("mean", "exact"), ("mean", "bagged"), ("greedy steps=3", "exact"), ("greedy steps=3", "bagged")]
+def test_candidates_are_every_blender_with_the_first_rule_and_then_with_the_next() -> None:
+    names = [("mean", "exact"), ("greedy steps=3", "exact"), ("mean", "bagged"), ("greedy steps=3", "bagged")]
     assert recipe().candidates().names == names
+
+
+def test_the_candidates_that_are_a_single_model_are_known() -> None:
+    blenders = [{"name": "mean"}, {"name": "best_single"}, {"name": "committee", "of": [{"name": "best_single"}]}]
+    assert recipe(blenders=blenders).candidates().singles == {1, 4}
 
 
 def test_a_candidate_is_its_blender_and_then_its_rule() -> None:
@@ -90,3 +97,25 @@ def test_a_class_without_positives_fills_no_empty_prediction() -> None:
 def test_blenders_never_get_the_labels_of_rows_they_predict() -> None:
     blend = recipe().candidates().fit(drawn())[0].blended(drawn())
     assert blend.labels is None
+
+
+def test_thresholds_of_the_rule_expected_are_for_the_rows_that_are_decided_about() -> None:
+    predictions = drawn()
+    candidates = recipe(thresholds=[{"name": "exact"}, {"name": "expected"}]).candidates()
+    stacks = candidates.fit(predictions)
+    for rows in (np.arange(300), np.arange(40), np.flatnonzero(predictions.known_labels[:, 0])):
+        some = predictions.take(rows).unlabelled()
+        decided = candidates.decide(stacks, some)
+        for (_, rule), stack, decisions in zip(candidates.names, stacks, decided, strict=True):
+            blend = stack.blended(some)
+            thresholds = stack.thresholds
+            if rule == "expected":
+                curves = [Platt.fit(*each) for each in zip(stack.blended(predictions).logits[0].T, predictions.known_labels.T, strict=True)]
+                halves = [expected_f1(curve.predict(scores)) / 2 for curve, scores in zip(curves, blend.logits[0].T, strict=True)]
+                expected = np.stack([curve.predict(scores) for curve, scores in zip(curves, blend.logits[0].T, strict=True)], 1) >= halves
+            else:
+                expected = blend.logits[0] >= thresholds
+            some_label = expected.any(axis=1)
+            assert (decisions[some_label] == expected[some_label]).all()
+    fitted_to_its_own = candidates.rules["expected"].fit(predictions.blended(stacks[2].blended(predictions).logits[0]))
+    assert (stacks[2].thresholds == fitted_to_its_own).all()

@@ -1,5 +1,7 @@
 """The nested score is that of an explicit nested loop, and it is not optimistic."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def nested_by_hand(predictions: PredictionSet) -> np.ndarray:
             stacks = candidates.fit(labelled.take(labelled.folds != fold))
             inner[:, labelled.folds == fold] = candidates.decide(stacks, labelled.take(labelled.folds == fold))
         bootstrap = GroupBootstrap(labelled.known_labels, labelled.groups, RECIPE.bootstraps, RECIPE.seed)
-        chosen = choose([bootstrap.score(each) for each in inner], RECIPE.min_gain_se)
+        chosen = choose([bootstrap.score(each) for each in inner], RECIPE.min_gain_se, candidates.singles)
         stack = candidates.fit(labelled)[chosen]
         decisions[folds == outer] = stack.decide(stack.blended(predictions.take(folds == outer)))[0]
     return decisions
@@ -157,7 +159,7 @@ def scored(value: float, *draws: float) -> Scored:
     return Scored(value, np.array(draws))
 
 
-def test_the_simplest_that_the_best_does_not_clearly_beat_is_chosen() -> None:
+def test_the_first_that_the_best_does_not_clearly_beat_is_chosen() -> None:
     simple = scored(0.50, 0.50, 0.50)
     within = scored(0.51, 0.53, 0.49)  # gain 0.01, error 0.02
     beyond = scored(0.53, 0.55, 0.51)  # gain 0.03 over the simplest, error 0.02; gain 0.02 over the other, error 0
@@ -167,3 +169,34 @@ def test_the_simplest_that_the_best_does_not_clearly_beat_is_chosen() -> None:
     assert choose([simple, within, beyond], min_gain_se=1.5) == 0
     assert choose([beyond, within, simple], min_gain_se=1.0) == 0
     assert choose([simple, simple], min_gain_se=0.0) == 0
+
+
+def test_a_single_model_must_beat_every_blend_by_twice_as_much() -> None:
+    blend, other = scored(0.50, 0.49, 0.51), scored(0.49, 0.49, 0.49)
+    near, far = scored(0.515, 0.515, 0.515), scored(0.525, 0.525, 0.525)  # 1.5 and 2.5 errors above the blend; the other is below both
+    assert choose([blend, other, near], 1.0, singles={2}) == 0
+    assert choose([blend, other, far], 1.0, singles={2}) == 2
+    assert choose([far, blend, other], 1.0, singles={0}) == 0
+    assert choose([near, far, blend], 1.0, singles={0, 1}) == 1
+    assert choose([blend, near], 1.0, singles=()) == 1
+    assert choose([blend, near], 0.0, singles={1}) == 1  # the best wins, whatever it is
+    assert choose([blend, blend], 0.0, singles={1}) == 0
+    assert choose([near, far], 1.0, singles={0, 1}) == 1  # without any blend
+
+
+def test_the_choice_is_that_of_a_slow_version() -> None:
+    rng = np.random.default_rng(0)
+    chosen = []
+    for _ in range(200):
+        draws = 0.5 + 0.01 * rng.normal(size=(5, 1)) + 0.01 * rng.normal(size=(5, 30))
+        all_scored = [Scored(float(own.mean()), own) for own in draws]
+        singles = {1, 3}
+        beats = {
+            (one, other, times): draws[one].mean() - draws[other].mean() > times * (draws[one] - draws[other]).std()
+            for one, other, times in product(range(5), range(5), (1, 2))
+        }
+        far_ahead = [one for one in (1, 3) if all(beats[one, blend, 2] for blend in (0, 2, 4))]
+        expected = next(one for one in far_ahead or (0, 2, 4) if not any(beats[other, one, 1] for other in far_ahead or (0, 2, 4)))
+        chosen.append(choose(all_scored, 1.0, singles))
+        assert chosen[-1] == expected
+    assert set(chosen) == set(range(5))

@@ -36,7 +36,7 @@ def chosen_stack(predictions: PredictionSet, recipe: Recipe):
             stacks = candidates.fit(predictions.take(predictions.folds != fold))
             decisions[:, predictions.folds == fold] = candidates.decide(stacks, predictions.take(predictions.folds == fold))
         bootstrap = GroupBootstrap(predictions.known_labels, predictions.groups, recipe.bootstraps, recipe.seed)
-        number = choose([bootstrap.score(each) for each in decisions], recipe.min_gain_se)
+        number = choose([bootstrap.score(each) for each in decisions], recipe.min_gain_se, candidates.singles)
     return candidates.fit(predictions)[number]
 
 
@@ -66,7 +66,7 @@ def stacked(predictions: PredictionSet, others: PredictionSet) -> np.ndarray:
         stacks = candidates.fit(crossed(predictions.take(~own)))
         decisions[:, own] = candidates.decide(stacks, for_deciding(predictions.take(~own), predictions.take(own)))
     bootstrap = GroupBootstrap(predictions.known_labels, predictions.groups, OUTER.bootstraps, OUTER.seed)
-    number = choose([bootstrap.score(each) for each in decisions], OUTER.min_gain_se)
+    number = choose([bootstrap.score(each) for each in decisions], OUTER.min_gain_se, candidates.singles)
     stack = candidates.fit(crossed(predictions))[number]
     return stack.decide(stack.blended(for_deciding(predictions, others)))[0]
 

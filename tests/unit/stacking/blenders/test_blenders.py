@@ -27,6 +27,7 @@ def spec(name: str, predictions: PredictionSet) -> dict[str, Any]:
         "weights": {"weights": {model: number + 1 for number, model in enumerate(predictions.models)}},
         "per_class": {"blender": {"name": "greedy", "steps": 5}, "positives": 20},
         "calibrated": {"blender": {"name": "greedy", "steps": 5}},
+        "dropout": {"blender": {"name": "greedy", "steps": 5}},
         "committee": {"of": [{"name": "greedy", "steps": 5}, {"name": "convex"}]},
         "lightgbm": {"trees": 10, "positives": 20},
         "greedy": {"steps": 8},

@@ -38,6 +38,29 @@ def test_per_class_fits_frequent_classes_by_themselves(inner: dict) -> None:
         assert (found[:, column] == blender.predict(blender.fit(alone), alone)[:, 0]).all()
 
 
+@pytest.mark.parametrize("inner", [{"name": "greedy", "steps": 4}, {"name": "convex"}, {"name": "vote"}])
+def test_dropout_is_the_mean_of_fits_without_some_of_the_models(inner: dict) -> None:
+    predictions = drawn()
+    blender, wrapped = (registry.build("blenders", spec) for spec in (inner, {"name": "dropout", "blender": inner, "bags": 30, "seed": 1}))
+    state = wrapped.fit(predictions)
+    assert sum(each["times"] for each in state) == 30
+    assert {len(each["kept"]) for each in state} == {3}
+    assert {model for each in state for model in each["kept"]} == set(predictions.models)
+    fits = []
+    for each in state:
+        own = predictions.only(each["kept"])
+        fits += [blender.predict(blender.fit(own), own)] * each["times"]
+    assert np.allclose(sigmoid(wrapped.predict(state, predictions)), np.mean(sigmoid(np.array(fits)), axis=0), atol=1e-6)
+
+
+def test_dropout_that_keeps_all_models_is_its_blender() -> None:
+    predictions = drawn()
+    inner = {"name": "greedy", "steps": 4}
+    blender, wrapped = (registry.build("blenders", spec) for spec in (inner, {"name": "dropout", "blender": inner, "fraction": 1.0}))
+    found = wrapped.predict(wrapped.fit(predictions), predictions)
+    assert np.allclose(found, blender.predict(blender.fit(predictions), predictions), atol=1e-5)
+
+
 def test_calibrated_models_are_blended_by_platts_curves() -> None:
     predictions = drawn()
     blender = registry.build("blenders", {"name": "calibrated", "blender": {"name": "mean"}})

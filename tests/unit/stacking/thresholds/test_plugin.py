@@ -5,11 +5,11 @@ import pytest
 
 from comp.base import registry
 from comp.metrics.calibration import CALIBRATORS, cross_fitted
+from comp.metrics.expected_f1 import expected_f1
 from comp.metrics.f1_search import best_thresholds
 from comp.metrics.logits import sigmoid
 from comp.metrics.macro_f1 import macro_f1
 from comp.stacking.prediction_set import PredictionSet
-from comp.stacking.thresholds.plugin import expected_f1
 
 KINDS = sorted(CALIBRATORS)
 
