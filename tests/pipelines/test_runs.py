@@ -21,7 +21,7 @@ def trained(tmp_path_factory):
     """Fold 0 of both models, fold 1 of `tiny` with other settings, and fold 2 of `tiny`, killed."""
     project = Project(tmp_path_factory.mktemp("trained"))
     make_tiny_competition(project.root)
-    for model, fold, settings in (("tiny", 0, ""), ("small", 0, "size=16"), ("tiny", 1, OTHER)):
+    for model, fold, settings in (("tiny", 0, ""), ("small", 0, "size=64"), ("tiny", 1, OTHER)):
         ended = project.call("fold", "--competition", "tiny", "--model", model, "--fold", str(fold), "--set", settings, "--retrain")
         assert ended.returncode == 0, ended.stderr
     killed = subprocess.Popen(
@@ -58,7 +58,7 @@ def test_the_table_shows_every_run_its_settings_and_how_far_it_is(made):
     expected = ["tiny", "0", f"{record['macro_f1_at_half']:.3f}", f"{record['seconds'] / 3600:.2f}", *record["device"].split()]
     assert first.split() == [*expected, *record["time"][:16].split()]
     assert small.split()[:2] == ["small", "0"]
-    assert small_settings.strip() == "with size=16 (its YAML: 32)"
+    assert small_settings.strip() == "with size=64 (its YAML: 32)"
     assert second.split()[:2] == ["tiny", "1"]
     assert " ".join(settings[0].split()) == (
         "with augmentation.name=none (its YAML: dihedral), train.epochs=2 (its YAML: 3), train.lr=0.002"
@@ -76,7 +76,7 @@ def test_of_two_models_the_settings_that_differ_are_named(made):
     start = lines.index("") + 1
     assert [line.split() for line in lines[start : start + 2]] == [
         ["setting", "tiny", "fold", "0", "small", "fold", "0"],
-        ["size", "32", "16"],
+        ["size", "32", "64"],
     ]
     assert lines[-1] == 'next            compare their scores: make compare COMP=tiny MODELS="tiny small"'
     path = made.root / "oof/tiny/small/run-0.json"
