@@ -45,7 +45,7 @@ def closing_lines(task: Task, path: Path, scores: dict[str, UsageScore]) -> list
         f"expected score  {expected['value']:.3f} macro F1 (0 is worst, 1 is best), 95 % interval {low:.3f} to {high:.3f} on "
         f"{len(task.test_ids)} test images, from training images that each network was not trained on",
         f"true score      {usage.macro_f1.value:.3f} on {usage.images} test images like the training images; "
-        f"it averages {task.folds.count} networks of each model",
+        f"it averages {task.folds.count} networks of each model, which may score higher",
         "next            `make help` lists all commands; the real competition starts with `make data COMP=hpa`",
     ]
 

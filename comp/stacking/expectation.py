@@ -78,12 +78,17 @@ def few_groups(found: Expectation) -> str:
 def lines_of(found: Expectation, networks: int, test_rows: int) -> list[str]:
     """What to expect of what, for the details."""
     low, high = found.score.interval
-    averages = f" (it averages {networks} folds, which made up for the rows being new on eight real problems)" if networks > 1 else ""
+    expected = f"expect {found.score.value:.4f}, 95 % interval {low:.4f} to {high:.4f}"
     lines = [
-        f"the submission on {test_rows} test rows: expect {found.score.value:.4f}, 95 % interval {low:.4f} to {high:.4f}{averages}",
+        f"the submission on {test_rows} test rows: {expected}{averages(networks)}",
         f"{found.groups} groups, as sure as {found.effective:.0f} of equal size",
     ]
     return [*lines, few_groups(found)] if found.splits else lines
+
+
+def averages(networks: int) -> str:
+    """A remark on a submission that averages several networks of each model; empty for one."""
+    return f"; it averages {networks} folds, which may score higher" if networks > 1 else ""
 
 
 def has_few_groups(groups: NDArray[np.int64]) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from comp.metrics.bootstrap import Estimate
 from comp.stacking.candidates import SINGLE_MARGIN
-from comp.stacking.expectation import few_groups
+from comp.stacking.expectation import averages, few_groups
 from comp.stacking.leaks import leak_line
 from comp.stacking.report import StackReport
 
@@ -24,11 +24,12 @@ def summary(report: StackReport, path: Path) -> list[str]:
     evaluation, inputs = report.evaluation, report.inputs
     empty = f"; {report.final.note_on_empty}" if report.final.empty.any() else ""
     classes, missing = len(inputs.task.classes), report.missing_classes
+    on_test, it_averages = report.expectation.score, averages(inputs.networks)
     over = f" over {classes} of {classes + missing} classes" if missing else ""
     lines = [
         ("submission", f"{path} ({report.test_rows} rows{empty})"),
         ("expected score", f"{evaluation.nested.value:.3f} macro F1{over}, {_interval(evaluation.nested)}: {_of_what(inputs.networks)}"),
-        ("test set", f"{report.expectation.score.value:.3f}, {_interval(report.expectation.score)}: {_of_the_submission(report)}"),
+        ("test set", f"{on_test.value:.3f}, {_interval(on_test)}: the submission on {report.test_rows} rows like these{it_averages}"),
     ]
     if report.best_single:
         score, model = report.best_single
@@ -78,11 +79,6 @@ def ranked(weights: Mapping[str, float]) -> str:
 
 def _of_what(networks: int) -> str:
     return f"the mean{' of single-fold networks' if networks > 1 else ''} on rows like these (nested cross-validation)"
-
-
-def _of_the_submission(report: StackReport) -> str:
-    averages = f", which averages {report.inputs.networks} folds," if report.inputs.networks > 1 else ""
-    return f"the submission{averages} on {report.test_rows} rows like these"
 
 
 def _interval(estimate: Estimate) -> str:
