@@ -5,6 +5,7 @@ Needs the submission of `make stack` and the practice competition's hidden label
 
 from pathlib import Path
 
+from comp.base.errors import SubmissionError
 from comp.base.progress import say
 from comp.predictions.task import Task, load_task
 from comp.stacking.comparison import compare, comparison_table, with_and_without
@@ -36,6 +37,8 @@ def main() -> None:
 def closing_lines(task: Task, path: Path, scores: dict[str, UsageScore]) -> list[str]:
     """Five lines: what was made, the submission, the expected and the true score, what to type next."""
     sidecar, usage = read_sidecar(path), scores[LIKE_TRAINING]
+    if "expected" not in sidecar:
+        raise SubmissionError(f"{path} is not the submission of a stack", f"make one: make stack COMP={task.competition.name}")
     expected = sidecar["expected"]
     low, high = expected["interval"]
     return [

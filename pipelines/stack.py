@@ -60,7 +60,7 @@ def main() -> None:
     halved = has_few_groups(labelled.groups) and not inputs.substacks
     halves = score_of_halves(labelled, recipe, workers) if halved else None
     expectation = expect(evaluation, labelled, len(test), recipe, halves)
-    leaks = leaking(inputs.members, task.labels, in_folds)
+    leaks = leaking(inputs.members, task.labels, in_folds, final.shift.moves != 0)
     report = StackReport(options.stack, recipe, inputs, evaluation, ablation, final, holdout, expectation, leaks)
 
     write_stack(task, options.stack, recipe, inputs.files, evaluation.blend, final.blend.logits[0])

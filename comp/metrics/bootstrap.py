@@ -125,12 +125,15 @@ class GroupBootstrap:
 
 def _drawn(sizes: NDArray[np.int64], rows: int | None, rng: np.random.Generator) -> NDArray[np.int64]:
     """Random groups, with replacement: as many as there are, or until their rows come nearest to `rows`, at least one group."""
-    drawn = rng.integers(len(sizes), size=len(sizes))
+    drawn = [rng.integers(len(sizes), size=len(sizes))]
     if rows is None:
-        return drawn
-    while (ends := sizes[drawn].cumsum())[-1] < rows:
-        drawn = np.concatenate([drawn, rng.integers(len(sizes), size=len(sizes))])
-    return drawn[: int(np.abs(ends - rows).argmin()) + 1]
+        return drawn[0]
+    total = sizes[drawn[0]].sum()
+    while total < rows:
+        drawn.append(rng.integers(len(sizes), size=len(sizes)))
+        total += sizes[drawn[-1]].sum()
+    joined = np.concatenate(drawn)
+    return joined[: int(np.abs(sizes[joined].cumsum() - rows).argmin()) + 1]
 
 
 def _mean_recall(hits: NDArray, positives: NDArray) -> NDArray[np.float64]:

@@ -67,23 +67,18 @@ def expect(evaluation: Evaluation, labelled: PredictionSet, test_rows: int, reci
 
 def few_groups(found: Expectation) -> str:
     """A warning about few groups; empty if they are many."""
-    if not found.splits:
+    if found.effective >= FEW:
         return ""
-    return (
-        f"the {found.groups} groups are as few as {found.effective:.0f} of equal size: "
-        f"random halves of them score {found.splits.value:.3f} +- {found.splits.error:.3f}"
-    )
+    halves = f"; random halves of them score {found.splits.value:.3f} +- {found.splits.error:.3f}" if found.splits else ""
+    return f"few groups: {found.groups}, which count like {found.effective:.0f} of equal size{halves}"
 
 
 def lines_of(found: Expectation, networks: int, test_rows: int) -> list[str]:
     """What to expect of what, for the details."""
     low, high = found.score.interval
     expected = f"expect {found.score.value:.4f}, 95 % interval {low:.4f} to {high:.4f}"
-    lines = [
-        f"the submission on {test_rows} test rows: {expected}{averages(networks)}",
-        f"{found.groups} groups, as sure as {found.effective:.0f} of equal size",
-    ]
-    return [*lines, few_groups(found)] if found.splits else lines
+    groups = few_groups(found) or f"{found.groups} groups, which count like {found.effective:.0f} of equal size"
+    return [f"the submission on {test_rows} test rows: {expected}{averages(networks)}", groups]
 
 
 def averages(networks: int) -> str:

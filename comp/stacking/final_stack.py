@@ -106,7 +106,6 @@ def score_holdout(inputs: Inputs, stack: Stack, recipe: Recipe) -> HoldoutScore 
     if missing := tuple(member.name for member in inputs.members if np.isnan(member.train[held]).any()):
         return HoldoutScore(count, None, missing)
     labelled = inputs.labelled(held, recipe.features)
-    blend = stack.blended(labelled)
-    decisions, _ = stack.for_rows(blend).decide(blend)
+    decisions, _ = stack.decide(stack.blended(labelled))
     bootstrap = GroupBootstrap(labelled.known_labels, labelled.groups, recipe.bootstraps, recipe.seed)
     return HoldoutScore(count, bootstrap.score(decisions).estimate, ())

@@ -29,7 +29,7 @@ def summary(report: StackReport, path: Path) -> list[str]:
     lines = [
         ("submission", f"{path} ({report.test_rows} rows{empty})"),
         ("expected score", f"{evaluation.nested.value:.3f} macro F1{over}, {_interval(evaluation.nested)}: {_of_what(inputs.networks)}"),
-        ("test set", f"{on_test.value:.3f}, {_interval(on_test)}: the submission on {report.test_rows} rows like these{it_averages}"),
+        ("test set", f"{on_test.value:.3f}{over}, {_interval(on_test)}: the submission on {report.test_rows} rows like these{it_averages}"),
     ]
     if report.best_single:
         score, model = report.best_single
@@ -58,8 +58,8 @@ def warnings(report: StackReport) -> list[str]:
         known, new = report.evaluation.row_subsets
         if known.nested.value - new.nested.value > 2 * np.hypot(known.nested.error, new.nested.error):
             found.append(f"new groups score far lower: {new.nested.value:.3f} (known groups: {known.nested.value:.3f})")
-    if report.expectation.splits:
-        found.append(few_groups(report.expectation))
+    if few := few_groups(report.expectation):
+        found.append(few)
     shift, names = report.final.shift, report.inputs.task.classes.names
     if moved := [names[column] for column in np.flatnonzero(shift.moves)]:
         then = "thresholds are adjusted" if report.recipe.shift else "`shift: true` in the stack's YAML adjusts thresholds"

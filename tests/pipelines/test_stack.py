@@ -90,7 +90,9 @@ def test_the_last_lines_are_a_summary_and_the_tables_are_in_a_file(tables):
         "; it averages 4 folds, which may score higher"
     )
     assert said["test set"].strip() == on_test
-    few = f"the {expected['groups']} groups are as few as {expected['groups_in_effect']:.0f} of equal size: random halves of them score "
+    few = (
+        f"few groups: {expected['groups']}, which count like {expected['groups_in_effect']:.0f} of equal size; random halves of them score "
+    )
     few += f"{expected['halves']['mean']:.3f} +- {expected['halves']['spread']:.3f}"
     assert few in lines
     assert few in text.read_text()

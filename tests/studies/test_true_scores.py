@@ -95,7 +95,7 @@ def summary(what: str, values: list[float]) -> str:
     return line
 
 
-def test_nested_score_is_the_score_on_fresh_rows(truths: Truths) -> None:
+def test_the_expected_score_is_the_score_on_fresh_rows(truths: Truths) -> None:
     gaps = [one.expected - one.chosen for one in truths.worlds]
     gaps_in_samples = [one.nested - one.chosen_in_samples for one in truths.worlds]
     claims = [one.in_sample - one.chosen_in_samples for one in truths.worlds]

@@ -12,7 +12,7 @@ SPREAD = 1.0  # standard deviation of the first trials, in log-weights
 
 
 class CMAES:
-    """The weights are the softmax of what is searched, so they sum to 1. The search starts at equal weights; its best trial is kept."""
+    """The weights are the softmax of what is searched, so they sum to 1. The best trial is kept, or equal weights if none beats them."""
 
     def __init__(self, evaluations: int, seed: int) -> None:
         self.evaluations = evaluations
@@ -30,8 +30,10 @@ class CMAES:
             return -float(best_f1(np.tensordot(softmax(searched), probs, 1), positives).mean())
 
         options = {"seed": self.seed + 1, "maxfevals": self.evaluations, "verbose": -9}  # cma takes seed 0 for the time
-        search = cma.CMAEvolutionStrategy(np.zeros(len(probs)), SPREAD, options).optimize(loss)
-        return dict(zip(predictions.models, softmax(search.result.xbest).tolist(), strict=True))
+        equal = np.zeros(len(probs))
+        search = cma.CMAEvolutionStrategy(equal, SPREAD, options).optimize(loss)
+        best = search.result.xbest if search.result.fbest < loss(equal) else equal
+        return dict(zip(predictions.models, softmax(best).tolist(), strict=True))
 
     def predict(self, state: dict[str, float], predictions: PredictionSet) -> NDArray[np.float64]:
         return predictions.mean_probability(state)

@@ -101,7 +101,7 @@ def halves_by_hand(labelled: PredictionSet) -> list[float]:
             fitted = candidates.fit(own.take(folds != fold))
             inner[:, folds == fold] = candidates.decide(fitted, own.take(folds == fold))
         bootstrap = GroupBootstrap(own.known_labels, own.groups, RECIPE.bootstraps, RECIPE.seed)
-        stack = candidates.fit(own)[choose([bootstrap.score(each) for each in inner], RECIPE.min_gain_se)]
+        stack = candidates.fit(own)[choose([bootstrap.score(each) for each in inner], RECIPE.min_gain_se, candidates.singles)]
         scores.append(macro_f1(others.known_labels, stack.decide(stack.blended(others))[0]))
     return scores
 
@@ -140,5 +140,7 @@ def test_what_is_said(labelled: PredictionSet, evaluation: Evaluation) -> None:
     assert "averages 5 folds" in lines_of(plain, 5, 50)[0]
     assert len(lines_of(plain, 5, 50)) == 2
     few = replace(plain, splits=Estimate(0.25, 0.04))
-    assert lines_of(few, 5, 50)[2] == few_groups(few)
+    assert lines_of(few, 5, 50)[1] == few_groups(few)
+    assert few_groups(plain) == few_groups(few).partition(";")[0]
+    assert few_groups(replace(plain, effective=1000.0)) == ""
     assert "random halves of them score 0.250 +- 0.040" in few_groups(few)

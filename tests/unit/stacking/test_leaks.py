@@ -9,6 +9,7 @@ from comp.predictions.members import Member
 from comp.stacking.leaks import FEWEST_ROWS, LIMIT, confidence_gap, leaking
 
 CLASSES = ("a", "b", "c", "d")
+NO_SHIFT = np.zeros(4, bool)
 
 
 def drawn(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +55,7 @@ def test_the_model_that_memorised_labels_is_named_and_the_sound_one_is_not(rng: 
     held = np.arange(1500) % 10 == 0  # a hold-out, which no fold predicted
     sound, leaky = (np.where(held[:, None], np.nan, logits).astype(np.float32) for logits in (held_out, memorised(held_out, labels, 0.5)))
     members = [member("leaky", leaky, test[None]), member("sound", sound, test[None])]
-    assert leaking(members, labels, ~held) == ("leaky",)
+    assert leaking(members, labels, ~held, NO_SHIFT) == ("leaky",)
 
 
 def test_single_networks_are_compared_and_not_their_mean(rng: np.random.Generator) -> None:
@@ -62,16 +63,16 @@ def test_single_networks_are_compared_and_not_their_mean(rng: np.random.Generato
     labels, held_out = drawn(rng, 3000)
     truth, _ = drawn(rng, 1000)
     networks = np.stack([(1.5 * truth + rng.normal(size=truth.shape) - 1).astype(np.float32) for _ in range(5)])
-    assert leaking([member("sound", held_out, networks)], labels, np.ones(3000, bool)) == ()
+    assert leaking([member("sound", held_out, networks)], labels, np.ones(3000, bool), NO_SHIFT) == ()
     assert confidence_gap(held_out, networks.mean(axis=0)[None], labels) > LIMIT
 
 
 def test_too_few_test_rows_tell_nothing(rng: np.random.Generator) -> None:
     (labels, held_out), (_, test) = drawn(rng, 1500), drawn(rng, FEWEST_ROWS)
     leaky = member("leaky", memorised(held_out, labels, 1.0), test[None])
-    assert leaking([leaky], labels, np.ones(1500, bool)) == ("leaky",)
+    assert leaking([leaky], labels, np.ones(1500, bool), NO_SHIFT) == ("leaky",)
     few = replace(leaky, test=leaky.test[1:], test_by_fold=leaky.test_by_fold[:, 1:])
-    assert leaking([few], labels, np.ones(1500, bool)) == ()
+    assert leaking([few], labels, np.ones(1500, bool), NO_SHIFT) == ()
 
 
 @pytest.mark.parametrize("kind", ["constant", "decisions", "certain"])
@@ -93,3 +94,12 @@ def test_classes_with_few_positives_are_left_out(rng: np.random.Generator) -> No
     others = confidence_gap(held_out[:, 1:], test[None, :, 1:], labels[:, 1:])
     assert confidence_gap(held_out, test[None], labels) == others
     assert confidence_gap(held_out, test[None], np.zeros_like(labels)) == 0.0
+
+
+def test_classes_that_are_rarer_in_the_test_set_do_not_make_a_leak(rng: np.random.Generator) -> None:
+    labels, held_out = drawn(rng, 3000)
+    rarer = rng.random((3000, 4)) < [0.002, 0.02, 0.06, 0.6]
+    on_test = (1.5 * rarer + rng.normal(size=rarer.shape) - 1).astype(np.float32)
+    sound, folds = member("sound", held_out, on_test[None]), np.ones(3000, bool)
+    assert leaking([sound], labels, folds, NO_SHIFT) == ("sound",)
+    assert leaking([sound], labels, folds, np.array([True, True, True, False])) == ()
