@@ -318,7 +318,7 @@ def test_imported_models_stack(elsewhere):
     ended = elsewhere.typed(stack.main)
     assert ended.returncode == 0, ended.stderr
     assert "stacking 2 models on 30 rows" in ended.stdout
-    assert " groups: " not in ended.stdout  # nobody knows which antibodies imported models were trained on
+    assert "known groups: " not in ended.stdout  # nobody knows which antibodies imported models were trained on
 
 
 def test_an_import_of_another_train_table_is_refused(elsewhere):

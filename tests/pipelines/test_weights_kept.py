@@ -48,8 +48,9 @@ def test_any_reader_can_build_the_network_from_the_file(made):
     files = [[made.root / f"data/tiny/test/{name}_{channel}.png" for channel in about["channels"]] for name in expected.ids]
     pixels = np.stack([np.stack(read_image(each, 4).channels, axis=-1) for each in files]).astype(np.float32)
     images = (pixels - np.float32(about["normalisation"]["mean"])) / np.float32(about["normalisation"]["deviation"])
-    with torch.inference_mode():
-        found = network(torch.from_numpy(images).permute(0, 3, 1, 2))
+    in_bf16 = about["provenance"]["precision"].startswith("bf16")  # where the CPU has it
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
+        found = network(torch.from_numpy(images).permute(0, 3, 1, 2)).float()
     np.testing.assert_allclose(found, expected.logits, rtol=1e-3, atol=1e-3)
     assert not list((made.root / "runs").rglob("checkpoint*"))
 
