@@ -38,7 +38,7 @@ given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help given_python setup_refused setup data competition folds gallery plan model models slurm stack vote overlay submit import score practice predict rare runs package neighbours compare ablate article bench bench-stack studies faults check test
+.PHONY: help given_python setup_refused setup data competition folds gallery plan model models slurm stack vote overlay submit import score practice predict rare runs package neighbours channels fill compare ablate article bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -47,7 +47,7 @@ help: ## this list
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local, "a b c" for make bench-stack (a line COMP = hpa in local.mk changes the default)
-#: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, slurm, import, rare, ablate)
+#: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, slurm, import, rare, channels, fill, ablate)
 #: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict, package) or let vote; "a+b a b": stacks to compare
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate), one or several (make bench-stack); a finished stack (make predict, package)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models, plan, slurm)
@@ -61,9 +61,9 @@ help: ## this list
 #: ID       the image to show the neighbours of (make neighbours)
 #: DETAILS  1: print the full tables too (make stack)
 #: QUICK    1: one fold of small synthetic images (make article)
-#: DATA     a folder in Kaggle's layout (make data, competition); a folder of new images, or a CSV of ids (make predict)
+#: DATA     a folder in Kaggle's layout (make data, competition); a folder of new images, or a CSV of ids (make predict); a folder of images that lack channels (make fill) or have all (make channels)
 #: CACHE    raw or compressed: the form of the image cache (make data; default: as it is, and by the free disk and memory for a new one)
-#: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict), or the folder (make package; default: packages/<competition>/<stack>)
+#: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict), or the folder (make package; default: packages/<competition>/<stack>), or a new folder for drawn channels (make fill)
 #: BATCH    images that are predicted at once (make predict; default: twice the batch size of training)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
 #: HOLDOUT  share of the images to keep out of all folds, e.g. 0.1 (make folds; default: from the competition's YAML)
@@ -157,6 +157,12 @@ runs: $(READY) ## list all runs: scores, hours, device, settings, how far unfini
 
 neighbours: $(READY) ## report on nearest neighbours by MODELS with embeddings: scores, suspicious labels; ID=... draws those of one image
 	@$(RUN)neighbours --competition="$$COMP" $(if $(MODELS)$(MODEL),--models $${MODELS:-$$MODEL}) $(call given,ID,--id)
+
+channels: $(READY) ## how well MODEL (default: channels-unet) draws missing channels of held-out images or those of DATA, beside two baselines
+	@$(RUN)channels --competition="$$COMP" $(call given,MODEL,--model) $(call given,DATA,--data)
+
+fill: $(READY) ## draw the channels that images of a folder lack, by MODEL (default: channels-unet): DATA=dir OUT=new-dir
+	@$(RUN)fill --competition="$$COMP" $(call given,MODEL,--model) $(call given,DATA,--data) $(call given,OUT,--out)
 
 compare: $(READY) ## compare stacks on the same rows, the first with each of the others: MODELS="a+b a b"
 	@$(RUN)compare --competition="$$COMP" --models $$MODELS $(call given,STACK,--stack)

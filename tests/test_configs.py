@@ -6,9 +6,9 @@ from comp.base import registry
 from comp.base.schema import parse, read_yaml
 from comp.competition.competition import load_competition
 from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.experiments.load import load_experiment
-from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.models.backbone import check_backbone
 from comp.models.keras_networks import ALL_CNN, find_application
@@ -39,7 +39,7 @@ def test_every_model_fits_every_competition(model, competition):
     loaded = load_competition(competition, REPOSITORY)
     experiment = load_experiment(model, loaded, root=REPOSITORY)
     for needed in experiment.embeddings if isinstance(experiment, DependentExperiment) else ():
-        assert isinstance(load_experiment(needed, loaded, root=REPOSITORY), MetricExperiment)
+        assert isinstance(load_experiment(needed, loaded, root=REPOSITORY), EmbeddingExperiment)
     for kind, key in experiment.plug_ins.items():
         assert registry.build(kind, getattr(experiment, key))
     if not isinstance(experiment, NetworkExperiment):

@@ -17,7 +17,8 @@ DISTRIBUTIONS = {
     "faiss": "faiss-cpu", "filelock": "filelock", "huggingface_hub": "huggingface_hub", "imagecodecs": "imagecodecs", "kaggle": "kaggle",
     "keras": "keras", "lightgbm": "lightgbm", "matplotlib": "matplotlib", "numpy": "numpy", "pandas": "pandas", "pyarrow": "pyarrow",
     "pydantic": "pydantic", "pytorch_metric_learning": "pytorch-metric-learning", "ray": "ray", "safetensors": "safetensors",
-    "scipy": "scipy", "simplejpeg": "simplejpeg", "six": "six", "sklearn": "scikit-learn", "tensorflow": "tensorflow",
+    "scipy": "scipy", "segmentation_models_pytorch": "segmentation-models-pytorch", "simplejpeg": "simplejpeg", "six": "six",
+    "skimage": "scikit-image", "sklearn": "scikit-learn", "tensorflow": "tensorflow",
     "threadpoolctl": "threadpoolctl", "tifffile": "tifffile", "timm": "timm", "torch": "torch", "torchvision": "torchvision",
     "tqdm": "tqdm", "xxhash": "xxhash", "yaml": "PyYAML",
 }  # fmt: skip  # what is imported -> its name on PyPI

@@ -210,6 +210,11 @@ class Paths:
         """The picture of every channel recipe."""
         return self.root / "runs" / self.competition / "channels.png"
 
+    def drawn_channels(self, model: str, data: Path | None = None) -> Path:
+        """The scores of a model that draws missing channels, of held-out images or of those of a folder; a picture lies beside them."""
+        folder = self.root / "runs" / self.competition / "drawn-channels"
+        return file_of(folder, check_name("model", model) + (f"-{data.resolve().name}" if data else ""), ".csv")
+
     def submissions(self) -> Path:
         return self.root / "submissions" / self.competition
 

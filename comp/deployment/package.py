@@ -31,6 +31,7 @@ NOT_ALWAYS = {
     "cma",
     "faiss",
     "keras",
+    "segmentation_models_pytorch",
     *DECODERS,
 }  # packages that the code imports, and needs for some stacks and images, if at all
 
@@ -130,6 +131,7 @@ def _write_code(package: PackagePaths, stack: FittedStack, experiments: Mapping[
     for path in modules:
         write_text(package.module(path), path.read_text())
     used = {"lightgbm"} if _uses("lightgbm", stack.stack) else set()
+    used |= {"segmentation_models_pytorch"} if any(experiment["trainer"] == "channels" for experiment in experiments.values()) else set()
     used |= set(DECODERS) if about.pattern.lower().endswith(OTHER_FORMATS) else set()
     write_text(package.requirements(), package_texts.requirements(other_packages(modules) - NOT_ALWAYS | used))
 

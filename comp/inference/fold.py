@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from comp.base.errors import PredictionError
 from comp.images.input_channels import Images
-from comp.inference.settings import PredictionSettings
+from comp.inference.settings import EMBEDDERS, PredictionSettings
 from comp.inference.weights import Weights
 from comp.neighbours.nearest import Floats
 from comp.neighbours.votes import Voters
@@ -44,7 +44,7 @@ class TrainedFold:
     """A trained fold. A model needs a network, voters, or both.
 
     Attributes:
-        trainer: "torch", "metric", "cascade", "neighbours" or "keras".
+        trainer: "torch", "metric", "channels", "cascade", "neighbours" or "keras".
         network: None for a model without one.
         voters: None for a model without neighbours.
     """
@@ -68,7 +68,7 @@ class TrainedFold:
             images: (N, H, W, C); None for a model without a network.
             vectors: (len(rows), D), what votes depend on: the model's own embeddings, or those of the models that it depends on.
         """
-        if self.network is None or self.trainer == "metric":
+        if self.network is None or self.trainer in EMBEDDERS:
             return self._votes(vectors)
         if vectors is None:
             return self.network(images, rows)

@@ -15,7 +15,7 @@ from comp.base.paths import Paths
 from comp.base.processes import in_own_process
 from comp.base.progress import LogBar
 from comp.inference.fold import Network, TrainedFold, load_network
-from comp.inference.settings import PredictionSettings
+from comp.inference.settings import EMBEDDERS, PredictionSettings
 from comp.inference.voters import read_voters
 from comp.inference.weights import WeightsFile, read_weights
 from comp.neighbours.nearest import Floats
@@ -191,8 +191,8 @@ class _Predicting:
         vectors = voters = network = images = None
         if "votes" in experiment:
             voters, made = self.trained.voters(model, fold)
-            vectors = self.embeddings(model, fold) if trainer == "metric" else self.joined(experiment["embeddings"], fold)
-        if trainer not in ("metric", "neighbours"):
+            vectors = self.embeddings(model, fold) if trainer in EMBEDDERS else self.joined(experiment["embeddings"], fold)
+        if trainer not in (*EMBEDDERS, "neighbours"):
             network, made = self.network(model, fold)
             images = self.pictures.at(experiment["size"])
         logits = TrainedFold(trainer, settings, network, voters).logits(images, rows, vectors)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+EMBEDDERS = ("metric", "channels")  # trainers whose networks embed images
+
 
 @dataclass(frozen=True)
 class Votes:

@@ -88,13 +88,29 @@ def load(weights: Weights, settings: PredictionSettings, slot: int, done: Callab
     Raises:
         RuntimeError: the tensors are not those of the network.
     """
+    network, device = network_on_device(weights, settings, slot)
+    return Predictor(_prediction_of(weights.trainer, network), settings, weights.input_channels, device, done)
+
+
+def network_on_device(weights: Weights, settings: PredictionSettings, slot: int) -> tuple[nn.Module, torch.device]:
+    """A trained network and its device: the GPU of a slot, else the CPU.
+
+    Raises:
+        RuntimeError: the tensors are not those of the network.
+    """
     torch.set_num_threads(settings.threads)
     device = torch.device(pick_device(slot))
     use(device)
     tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
-    network = trained_network(weights.trainer, weights.network["backbone"], weights.network["options"], tensors).to(device)
-    forward = (lambda images: network(images)[0]) if weights.trainer == "metric" else network
-    return Predictor(forward, settings, weights.input_channels, device, done)
+    return trained_network(weights.trainer, weights.network["backbone"], weights.network["options"], tensors).to(device), device
+
+
+def _prediction_of(trainer: str, network: nn.Module) -> Callable[..., Tensor]:
+    """What a network of a trainer predicts with: logits, or its embeddings."""
+    if trainer == "metric":
+        return lambda images: network(images)[0]
+    embed: Callable[..., Tensor] = network.embed if trainer == "channels" else network  # type: ignore[assignment]
+    return embed
 
 
 def turn(images: Tensor, view: int) -> Tensor:

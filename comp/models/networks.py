@@ -1,4 +1,4 @@
-"""The PyTorch networks: a timm backbone as a classifier of stained images, as an embedder, and as a cascade."""
+"""The PyTorch networks: a timm backbone as a classifier of stained images, as an embedder, and as a cascade; and any trained network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -70,13 +70,17 @@ def trained_network(trainer: str, backbone: str, options: Mapping[str, Any], ten
     """A trained network in evaluation mode, without the metric loss that it was trained with.
 
     Args:
-        trainer: "torch", "metric" or "cascade".
-        backbone, options: the arguments of `timm.create_model`.
+        trainer: "torch", "metric", "channels" or "cascade".
+        backbone, options: the arguments of `timm.create_model`; of "channels", those of `comp.models.channel_unet.build_unet`.
         tensors: the state of the whole network, its metric loss apart.
 
     Raises:
         RuntimeError: the tensors are not those of this network.
     """
+    if trainer == "channels":
+        from comp.models.channel_unet import trained_unet  # imported here: other networks need no package for U-Nets
+
+        return _in_use(trained_unet(backbone, options, tensors), tensors)
     prefix = "" if trainer == "torch" else "features."
     inner = Classifier(timm.create_model(backbone, pretrained=False, **options), tensors[f"{prefix}mean"], tensors[f"{prefix}deviation"])
     network: nn.Module = inner
@@ -87,5 +91,10 @@ def trained_network(trainer: str, backbone: str, options: Mapping[str, Any], ten
     elif trainer == "cascade":
         aux_count, (outputs, inputs) = len(tensors["norm.weight"]), tensors["head.weight"].shape
         network = Cascade(inner, inputs - aux_count, aux_count, outputs)
+    return _in_use(network, tensors)
+
+
+def _in_use(network: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The network with its tensors, in evaluation mode."""
     network.load_state_dict(tensors)
     return network.to(memory_format=torch.channels_last).eval()

@@ -1,7 +1,7 @@
 """Which models embed images, and the embeddings of one or several of them."""
 
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.load import load_experiment
-from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.predictions.embeddings import Embeddings, read_network, side_by_side
 from comp.predictions.provenance import HARDWARE, check_same_settings
 from comp.predictions.task import Task
@@ -10,7 +10,7 @@ from comp.predictions.task import Task
 def embeds(task: Task, model: str) -> bool:
     """Whether a model has embedding files and its YAML still describes a model that embeds."""
     written = any(task.paths.model(model).glob("embeddings-*.parquet"))
-    return written and isinstance(load_experiment(model, task.competition), MetricExperiment)
+    return written and isinstance(load_experiment(model, task.competition), EmbeddingExperiment)
 
 
 def embedding_models(task: Task) -> list[str]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from comp.base.files import write_text
 from comp.base.progress import say
 from comp.base.schema import parse, read_yaml
-from comp.competition.experiments.metric_experiment import MetricExperiment
+from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.neighbours.embedding_map import draw_map
 from comp.neighbours.features import write_features
 from comp.neighbours.held_out import held_out_neighbours
@@ -30,7 +30,7 @@ def report(task: Task, models: list[str], networks: list[Embeddings], others: li
         others: models to compare with, by their prediction files.
     """
     path = task.paths.experiment(models[0])
-    settings = parse(MetricExperiment, read_yaml(path), str(path)).votes  # as trained, not as the model's YAML says now
+    settings = parse(VoteSettings, read_yaml(path).get("votes", {}), str(path))  # as trained, not as the model's YAML says now
     rows, found = held_out_neighbours(networks, task.folds, settings.count)
     name = " + ".join(models)
     say(f"neighbours of {name}: {len(rows)} images, each with its {found.places.shape[1]} nearest in other folds\n")

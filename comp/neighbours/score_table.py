@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.text_table import aligned
-from comp.competition.experiments.metric_experiment import VoteSettings
+from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.competition.labels import label_priors
 from comp.metrics.average_precision import AveragePrecisionBootstrap
 from comp.metrics.bootstrap import Scored

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from comp.base.errors import CompError
 from comp.base.machine import peak_memory
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
-from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.inference.weights import WeightsFile
 from comp.training.fold_inputs import FoldInputs
 from comp.training.fold_job import FoldJob
@@ -153,7 +153,7 @@ def _files(inputs: FoldInputs, experiment: NetworkExperiment, predicting: Predic
     """Write all files of a fold, with random predictions; returns the bytes of all but the weights, and the seconds."""
     known = {key: file.provenance[key] for key in ("seed", "threads", "precision", "initial_weights", "checkpoint", "images")}
     embeddings = None
-    if isinstance(experiment, MetricExperiment):
+    if isinstance(experiment, EmbeddingExperiment):
         count = len(inputs.tables.ids)
         vectors = unit_vectors(count + len(inputs.tables.test_ids), experiment.embedding)
         embeddings = {"train": vectors[:count], "test": vectors[count:]}

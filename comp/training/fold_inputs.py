@@ -12,6 +12,7 @@ from comp.base.errors import ConfigError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
 from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, Top
 from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.image_cache import SPLITS, prepare_cache
@@ -130,7 +131,7 @@ class FoldInputs:
         """Every file of the finished fold, what predicts new images and the experiment's YAML apart."""
         paths = self.paths
         kinds = [paths.fold_predictions, paths.test_predictions, paths.holdout_predictions, paths.run_record]
-        if isinstance(self.experiment, MetricExperiment):
+        if isinstance(self.experiment, EmbeddingExperiment):
             kinds.append(paths.embeddings)
         return [path(self.job.model, self.job.fold) for path in kinds]
 
@@ -165,7 +166,7 @@ class FoldInputs:
 
     def provenance(self, **more: Any) -> Provenance:
         """Where the out-of-fold predictions come from; `more` holds the fields that depend on the trainer."""
-        embedder = self.experiment.embedder_hash if isinstance(self.experiment, MetricExperiment) else None
+        embedder = self.experiment.embedder_hash if isinstance(self.experiment, EmbeddingExperiment) else None
         return Provenance(
             embedder=embedder,
             competition=self.competition.name, model=self.job.model, kind="oof", fold=self.job.fold, classes=self.classes,

@@ -18,7 +18,7 @@ from comp.training.validation import ValidationPlan
 
 Scores = dict[str, float]  # columns of the curve
 CHECK_SECONDS = 1.0  # between checks of the loss on a GPU: each one waits for it
-SHOWN = {"validation_loss": "validation loss", "macro_f1": "macro F1", "votes_average_precision": "votes' AP"}
+SHOWN = {"validation_loss": "validation loss", "macro_f1": "macro F1", "votes_average_precision": "votes' AP", "psnr": "PSNR"}
 
 
 class State(Protocol):

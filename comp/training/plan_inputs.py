@@ -15,9 +15,9 @@ from comp.base.paths import Paths
 from comp.base.processes import cores
 from comp.competition.competition import Competition
 from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.experiments.load import load_experiment
-from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.image_cache import SPLITS, image_files
 from comp.competition.tables import read_groups, read_test_ids, read_train
 from comp.folds.competition_folds import check_plan
@@ -64,7 +64,7 @@ def _vectors(competition: Competition, experiment: NetworkExperiment, tables: Tr
     if not isinstance(experiment, DependentExperiment):
         return None
     models = [load_experiment(model, competition) for model in experiment.embeddings]
-    width = sum(model.embedding for model in models if isinstance(model, MetricExperiment))
+    width = sum(model.embedding for model in models if isinstance(model, EmbeddingExperiment))
     rows = {"train": len(tables.ids), "test": len(tables.test_ids)}
     return Dependencies({split: unit_vectors(rows[split], width) for split in SPLITS}, dict.fromkeys(experiment.embeddings, NO_NETWORK))
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from comp.base.errors import DataError
 from comp.base.progress import LogBar
 from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
-from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.image_cache import SPLITS
 from comp.folds.fold_map import HOLDOUT
 from comp.inference.fold import TrainedFold, load_network
@@ -27,7 +27,7 @@ from comp.training.trainer import prediction_settings, trainer_of
 def prediction_bar(inputs: FoldInputs, slot: int) -> LogBar:
     """A progress bar over the images that a fold's network predicts."""
     tables, fold = inputs.tables, inputs.job.fold
-    rows = len(tables.ids) if isinstance(inputs.experiment, MetricExperiment) else np.isin(tables.folds.fold, (fold, HOLDOUT)).sum()
+    rows = len(tables.ids) if isinstance(inputs.experiment, EmbeddingExperiment) else np.isin(tables.folds.fold, (fold, HOLDOUT)).sum()
     label = f"{inputs.job.name}, predicting"
     return LogBar(desc=label, total=int(rows) + len(tables.test_ids), unit="img", position=slot, leave=False)
 
@@ -46,7 +46,7 @@ def network_predicts(
     network = load_network(file.weights, settings, slot, done)
     images = {split: cache.images for split, cache in inputs.images().items()}
     vectors, voters = dict(inputs.depends_on.vectors) if inputs.depends_on else {}, None
-    if isinstance(experiment, MetricExperiment):
+    if isinstance(experiment, EmbeddingExperiment):
         embedder = TrainedFold(experiment.trainer, settings, network)
         vectors = {split: embedder.embed(images[split]) for split in SPLITS}
     if vectors:
@@ -63,7 +63,7 @@ def network_predicts(
         provenance=inputs.provenance(tta=experiment.tta, **known),
         predict=predict,
         check=lambda: check_images(inputs, seen, f"put the earlier ones back to go on from {inputs.weights}, or train anew: RETRAIN=1"),
-        embeddings=vectors if isinstance(experiment, MetricExperiment) else None,
+        embeddings=vectors if isinstance(experiment, EmbeddingExperiment) else None,
         voters=voters,
         seconds=record.get("training_seconds", 0.0),
         record=record,

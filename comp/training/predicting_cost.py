@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
-from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.folds.fold_map import HOLDOUT
 from comp.inference.fold import load_network
 from comp.inference.weights import WeightsFile
@@ -46,7 +46,7 @@ def predicting_cost(inputs: FoldInputs, experiment: NetworkExperiment, data: Fol
     """Measure it: loading, images through the network, and votes."""
     tables, settings = inputs.tables, prediction_settings(experiment)
     judged = int(np.isin(tables.folds.fold, (inputs.job.fold, HOLDOUT)).sum()) + len(tables.test_ids)
-    images = len(tables.ids) + len(tables.test_ids) if isinstance(experiment, MetricExperiment) else judged
+    images = len(tables.ids) + len(tables.test_ids) if isinstance(experiment, EmbeddingExperiment) else judged
     voters, votes, voting = _votes(inputs, experiment, judged)
     features = [] if data.aux_features is None else [data.aux_features.shape[1] + len(inputs.columns)]
 
@@ -71,7 +71,7 @@ def predicting_cost(inputs: FoldInputs, experiment: NetworkExperiment, data: Fol
 
 def _votes(inputs: FoldInputs, experiment: NetworkExperiment, judged: int) -> tuple[Voters | None, NDArray[np.float32] | None, float]:
     """Voters, some of their votes, and the seconds in which they vote on `judged` images."""
-    if isinstance(experiment, MetricExperiment):
+    if isinstance(experiment, EmbeddingExperiment):
         width = experiment.embedding
     elif isinstance(experiment, DependentExperiment) and inputs.depends_on:
         width = inputs.depends_on.vectors["train"].shape[1]

@@ -9,10 +9,11 @@ from comp.base.errors import ConfigError, FoldError, PredictionError
 from comp.base.processes import in_own_process
 from comp.competition.competition import Competition
 from comp.competition.data import ensure_data
+from comp.competition.experiments.channels_experiment import ChannelsExperiment
 from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.load import load_experiment
-from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.image_cache import SPLITS, prepare_cache
 from comp.folds.competition_folds import ensure_folds
 from comp.folds.fold_map import FoldMap
@@ -41,6 +42,7 @@ def prepare(jobs: list[FoldJob]) -> None:
             networks.append((experiment, len(input_channels_of(competition, experiment)), not trained))
     check_dependencies(jobs)
     check_not_trained_on(jobs)
+    check_channel_names(jobs)
     check_networks([network for network in networks if not network[0].own_process])
     if apart := [network for network in networks if network[0].own_process]:
         in_own_process(check_networks, apart)
@@ -73,12 +75,12 @@ def check_experiment(competition: Competition, experiment: Experiment) -> None:
     if isinstance(experiment, DependentExperiment):
         for model in experiment.embeddings:
             try:
-                embeds = isinstance(load_experiment(model, competition), MetricExperiment)
+                embeds = isinstance(load_experiment(model, competition), EmbeddingExperiment)
             except ConfigError as error:
                 raise ConfigError(f"embeddings of {experiment.model}: {error.what}", error.then) from None
             if not embeds:
                 what = f"{experiment.model} depends on {model}, which makes no embeddings"
-                raise ConfigError(what, "name models with `trainer: metric` as its `embeddings`")
+                raise ConfigError(what, "name models with `trainer: metric` or `trainer: channels` as its `embeddings`")
     columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))
 
 
@@ -105,6 +107,20 @@ def check_not_trained_on(jobs: list[FoldJob]) -> None:
         if made.get("competition") == competition.name and not same_fold:
             what = f"initial_weights: {experiment.initial_weights} was trained on rows of fold {job.fold}, which {job.name} is judged by"
             raise ConfigError(what, f"give weights that were trained without them, such as those of another model's fold {job.fold}")
+
+
+def check_channel_names(jobs: list[FoldJob]) -> None:
+    """Raise ConfigError if a network that draws channels is to be trained further on images with other channels, or in another order."""
+    for job in jobs:
+        competition, experiment, _ = job.load()
+        if not isinstance(experiment, ChannelsExperiment) or not experiment.initial_weights.endswith(".safetensors"):
+            continue
+        known = read_about(Path(experiment.initial_weights)) or {}
+        own = list(competition.images.channels) if competition.images else []
+        if known.get("trainer") == experiment.trainer and known["channels"] != own:
+            what = f"initial_weights: {experiment.initial_weights} draws the channels {', '.join(known['channels'])}"
+            then = f"name the same in the same order as `channels` of `images` in the competition's YAML, which has {', '.join(own)}"
+            raise ConfigError(what, then)
 
 
 def check_networks(networks: list[tuple[NetworkExperiment, int, bool]]) -> None:

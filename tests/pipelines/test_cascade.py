@@ -10,7 +10,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from comp.competition.experiments.metric_experiment import VoteSettings
+from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.neighbours.nearest import Nearest
 from comp.neighbours.votes import vote
 from comp.predictions.embeddings import read_embeddings

@@ -4,15 +4,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
+from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.competition.experiments.experiment import Experiment
-from comp.competition.experiments.metric_experiment import VoteSettings
 from comp.competition.experiments.torch_experiment import TorchExperiment
 
 
 class DependentExperiment(Experiment):
     """A model that depends on others. The mean of their similarities decides which training images are an image's neighbours.
 
-    `embeddings` names these models, all with `trainer: metric`.
+    `embeddings` names these models, all of which embed: `trainer: metric` or `trainer: channels`.
     """
 
     embeddings: tuple[str, ...]

@@ -7,6 +7,7 @@ from comp.base.errors import ConfigError
 from comp.base.paths import config
 from comp.base.schema import merge, parse, read_config
 from comp.competition.competition import Competition
+from comp.competition.experiments.channels_experiment import ChannelsExperiment
 from comp.competition.experiments.dependent_experiment import CascadeExperiment, NeighboursExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.keras_experiment import KerasExperiment
@@ -16,6 +17,7 @@ from comp.competition.experiments.torch_experiment import TorchExperiment
 TRAINERS: dict[str, type[Experiment]] = {
     "torch": TorchExperiment,
     "metric": MetricExperiment,
+    "channels": ChannelsExperiment,
     "cascade": CascadeExperiment,
     "neighbours": NeighboursExperiment,
     "keras": KerasExperiment,

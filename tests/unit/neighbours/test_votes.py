@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from comp.competition.experiments.metric_experiment import VoteSettings
+from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.neighbours.nearest import Nearest, nearest
 from comp.neighbours.votes import Voters, agreement, class_similarity, vote
 from tests.unit.neighbours.test_nearest import slowly, unit

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from comp.inference.fold import TrainedFold, load_network
+from comp.inference.settings import EMBEDDERS
 from comp.neighbours.votes import Voters
 from comp.training.trainer import FoldData, Trained, prediction_settings
 
@@ -24,8 +25,8 @@ class Ready:
         settings = prediction_settings(self.experiment)
         network, voters = load_network(self.trained.weights, settings), None
         vectors = self.data.aux_features
-        if self.experiment.trainer == "metric":
-            vectors = TrainedFold("metric", settings, network).embed(self.data.images)
+        if self.experiment.trainer in EMBEDDERS:
+            vectors = TrainedFold(self.experiment.trainer, settings, network).embed(self.data.images)
         if vectors is not None:
             train = self.data.train
             voters = Voters(vectors[train], self.data.labels[train], [self.data.ids[row] for row in train])
@@ -40,6 +41,6 @@ class Ready:
         Args:
             vectors: (N, D) of all images, for a cascade.
         """
-        if self.experiment.trainer == "metric":
+        if self.experiment.trainer in EMBEDDERS:
             vectors = self.embed(images)
         return self.fold.logits(images, np.asarray(rows), None if vectors is None else vectors[rows])

@@ -6,8 +6,8 @@ import torch
 
 from comp.base.errors import ConfigError
 from comp.competition.experiments.dependent_experiment import CascadeExperiment
+from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.competition.experiments.experiment import RareLabels
-from comp.competition.experiments.metric_experiment import VoteSettings
 from comp.competition.experiments.torch_experiment import TorchTraining
 from comp.images.input_channels import InputChannels
 from comp.models.cascade import build_cascade

@@ -6,7 +6,8 @@ import torch
 
 from comp.base import registry
 from comp.base.errors import CompError, ConfigError
-from comp.competition.experiments.metric_experiment import MetricExperiment, VoteSettings
+from comp.competition.experiments.embedding_experiment import VoteSettings
+from comp.competition.experiments.metric_experiment import MetricExperiment
 from comp.competition.experiments.torch_experiment import TorchTraining
 from comp.images.input_channels import InputChannels
 from comp.training import metric_trainer

@@ -1,0 +1,1 @@
+"""Missing channels of images: how well they are drawn, and filling them."""

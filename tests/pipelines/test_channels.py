@@ -1,0 +1,180 @@
+"""A model that draws missing channels, as a user types it: training, `make channels`, `make fill`, and models that use it."""
+
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from comp.predictions.embeddings import read_embeddings
+from comp.predictions.prediction_file import read_predictions
+from tests.conftest import Project
+from tests.tiny_competition import CHANNELS, make_tiny_competition
+
+DRAWING = """
+trainer: channels
+backbone: test_resnet
+initial_weights: scratch
+size: 32
+decoder: [16, 8]
+crop: 24
+embedding: 8
+votes: {count: 4}
+train: {epochs: 2, batch_size: 8, lr: 3.0e-3}
+"""
+FILES = ("weights-{}.safetensors", "voters-{}.safetensors", "embeddings-{}.parquet", "fold-{}.parquet", "test-{}.parquet")
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("channels"))
+    make_tiny_competition(project.root)
+    (project.root / "configs/models/draws.yaml").write_text(DRAWING)
+    (project.root / "configs/models/near.yaml").write_text("trainer: neighbours\nembeddings: [draws]\nvotes: {count: 3}\n")
+    ended = project.call("models", "--competition", "tiny", "--models", "near", "draws", "tiny", "--workers", "1")
+    assert ended.returncode == 0, ended.stderr
+    return project.root
+
+
+@pytest.fixture
+def drawing(trained_once, tmp_path):
+    shutil.copytree(trained_once, tmp_path / "project")
+    return Project(tmp_path / "project")
+
+
+def read_folds(project):
+    return pd.read_csv(project.root / "oof/tiny/folds.csv", index_col=0)
+
+
+def bytes_of(project, fold):
+    return {name: (project.root / "oof/tiny/draws" / name.format(fold)).read_bytes() for name in FILES}
+
+
+def test_it_is_a_model_like_others(drawing):
+    found = read_embeddings(drawing.root / "oof/tiny/draws/embeddings-0.parquet")
+    assert found.vectors.shape == (42, 8)
+    assert read_predictions(drawing.root / "oof/tiny/near/fold-0.parquet").provenance.depends_on.keys() == {"draws"}
+    assert "complete, nothing to do" in drawing.call("fold", "--competition", "tiny", "--model", "draws", "--fold", "0").stdout
+    stacked = drawing.call("stack", "--competition", "tiny")
+    assert "stacking 3 models on 36 rows in 3 folds: draws, near, tiny" in stacked.stdout
+    labelled = drawing.call("predict", "--competition", "tiny", "--models", "draws", "near")
+    assert labelled.returncode == 0, labelled.stderr
+    assert "draws" in drawing.call("neighbours", "--competition", "tiny", "--models", "draws").stdout
+    assert "draws" in drawing.call("runs", "--competition", "tiny").stdout
+    planned = drawing.call("plan", "--competition", "tiny", "--model", "draws", "--workers", "1")
+    assert planned.returncode == 0, planned.stderr
+
+
+def test_its_predictions_on_new_images_are_those_of_the_test_images(drawing):
+    out = drawing.root / "labels.csv"
+    assert drawing.call("predict", "--competition", "tiny", "--models", "draws", "--out", str(out)).returncode == 0
+    table = pd.read_parquet(out.with_suffix(".parquet"))
+    files = [read_predictions(drawing.root / f"oof/tiny/draws/test-{fold}.parquet") for fold in range(3)]
+    logits = np.mean([file.logits for file in files], axis=0)
+    np.testing.assert_allclose(table.iloc[:, 1:], 1 / (1 + np.exp(-logits)), atol=1e-4)
+
+
+def test_held_out_pixels_and_labels_reach_no_weights(drawing):
+    """All images and labels of fold 0 are replaced; the fold map stays."""
+    before = bytes_of(drawing, 0)["weights-{}.safetensors"]
+    folds = read_folds(drawing)
+    held_out = folds.index[folds["fold"] == 0]
+    assert len(held_out) > 5
+    for name in held_out:
+        for channel in CHANNELS:
+            path = drawing.root / f"data/tiny/train/{name}_{channel}.png"
+            cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    ended = drawing.call("fold", "--competition", "tiny", "--model", "draws", "--fold", "0", "--retrain")
+    assert ended.returncode == 0, ended.stderr
+    after = bytes_of(drawing, 0)["weights-{}.safetensors"]
+    assert after != before  # it names other images
+    assert tensors(after) == tensors(before)
+
+
+def tensors(file):
+    """What follows the header, which names the images."""
+    return file[8 + int.from_bytes(file[:8], "little") :]
+
+
+def test_the_table_and_the_picture_are_of_the_folds_that_are_trained(drawing):
+    (drawing.root / "oof/tiny/draws/weights-1.safetensors").unlink()
+    ended = drawing.call("channels", "--competition", "tiny", "--model", "draws")
+    assert ended.returncode == 0, ended.stderr
+    assert "note: 2 of 3 folds are trained" in ended.stdout
+    for words in ("peak signal-to-noise ratio, dB", "structural similarity", "correlation", "copying", "regression"):
+        assert words in ended.stdout
+    assert re.search(r"better than both baselines in \d+ of 48, by more than two standard errors in \d+", ended.stdout)
+    table = pd.read_csv(drawing.root / "runs/tiny/drawn-channels/draws.csv")
+    assert len(table) == 48
+    assert (table["images"] == read_folds(drawing)["fold"].isin([0, 2]).sum()).all()
+    assert cv2.imread(str(drawing.root / "runs/tiny/drawn-channels/draws.png")).std() > 10
+
+
+def test_other_images_are_drawn_by_all_networks_together(drawing):
+    ended = drawing.call("channels", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/test")
+    assert ended.returncode == 0, ended.stderr
+    table = pd.read_csv(drawing.root / "runs/tiny/drawn-channels/draws-test.csv")
+    assert (table["images"] == 6).all()
+    assert (drawing.root / "runs/tiny/drawn-channels/draws-test.png").exists()
+    (drawing.root / "data/tiny/test/image-40_green.png").unlink()
+    error = drawing.refused(drawing.call("channels", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/test"))
+    assert "1 of 6 images cannot be used: data/tiny/test/image-40_green.png is missing" in error
+
+
+def test_filling_writes_what_lacks_marks_it_and_changes_nothing_else(drawing):
+    folder, out = drawing.root / "new", drawing.root / "filled"
+    shutil.copytree(drawing.root / "data/tiny/train", folder)
+    (folder / "image-03_red.png").unlink()
+    cv2.imwrite(str(folder / "image-04_yellow.png"), np.zeros((32, 32), np.uint8))
+    cv2.imwrite(str(folder / "wide_green.png"), np.random.default_rng(0).integers(900, 50_000, (40, 72)).astype(np.uint16))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    fill = ("fill", "--competition", "tiny", "--model", "draws", "--data", str(folder), "--out", str(out))
+    ended = drawing.call(*fill)
+    assert ended.returncode == 0, ended.stderr
+    assert f"wrote 5 channels of 3 of 37 images to {out}" in ended.stdout
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    table = pd.read_csv(out / "imputed.csv", dtype=str)
+    assert table["file"].tolist() == [
+        "image-03_red.png",
+        "image-04_yellow.png",
+        *(f"wide_{name}.png" for name in ("red", "blue", "yellow")),
+    ]
+    assert table["why"].tolist() == ["missing", "black", *["missing"] * 3]
+    own = read_folds(drawing)["fold"].astype(str)
+    assert table["folds"].tolist() == [own["image-03"], own["image-04"], *["0+1+2"] * 3]
+    assert cv2.imread(str(out / "wide_red.png"), cv2.IMREAD_UNCHANGED).shape == (40, 72)
+    assert f"{out} exists" in drawing.refused(drawing.call(*fill))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("channels", "--model", "tiny"), "tiny draws no channels: name a model with `trainer: channels`"),
+        (("channels", "--model", "channels-unet"), "channels-unet has no trained network in oof/tiny/channels-unet: train it: make model"),
+        (("channels", "--model", "draws", "--data", "nowhere"), "there is no folder nowhere"),
+        (("fill", "--model", "draws"), "DATA and OUT are needed"),
+        (("fill", "--model", "draws", "--data", "nowhere", "--out", "out"), "there is no folder nowhere"),
+        (("fill", "--model", "draws", "--data", "configs", "--out", "out"), "configs holds no image of tiny (0 image files in all)"),
+        (("fold", "--model", "draws", "--fold", "0", "--set", "channels=[red]"), "sees all channels of the competition"),
+        (("fold", "--model", "draws", "--fold", "0", "--set", "decoder=[16,-1]"), "write the width of each level"),
+    ],
+)
+def test_mistakes_are_one_line(drawing, arguments, message):
+    command, *more = arguments
+    assert message in drawing.refused(drawing.call(command, "--competition", "tiny", *more))
+    assert not (drawing.root / "out").exists()
+
+
+def test_a_network_of_other_channels_is_not_trained_further(drawing):
+    yaml = (drawing.root / "configs/competitions/tiny.yaml").read_text().replace("data/tiny", "data/other")
+    shutil.copytree(drawing.root / "data/tiny", drawing.root / "data/other")
+    path = drawing.root / "configs/competitions/other.yaml"
+    typed = ("fold", "--competition", "other", "--model", "draws", "--fold", "0", "--set")
+    weights = "initial_weights=oof/tiny/draws/weights-1.safetensors train.epochs=1"
+    path.write_text(yaml + "images: {channels: [blue, green, red, yellow]}\n")
+    assert "name the same in the same order as `channels`" in drawing.refused(drawing.call(*typed, weights))
+    path.write_text(yaml)
+    ended = drawing.call(*typed, weights)
+    assert ended.returncode == 0, ended.stderr
