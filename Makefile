@@ -9,6 +9,10 @@ OUT :=
 BATCH :=
 CACHE :=
 ENGINE :=
+SOURCE :=
+EXTRA :=
+BELOW :=
+TARGET :=
 SHIP :=
 SETUP_PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c 'import sys; print("$(name)" * (sys.version_info >= (3, 11)))' 2>/dev/null)))
 OWN := .venv/.ready
@@ -27,7 +31,7 @@ READY := given_python
 endif
 RUN := "$$PYTHON" -m pipelines.
 # Values reach the shell through the environment, so no quote in them can break a line. Dollars and stars in them stay what they are.
-VALUES := PYTHON COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH CACHE ENGINE SHIP
+VALUES := PYTHON COMP MODEL MODELS STACK SET WORKERS DATA FILE MESSAGE VAL TEST IDS TEST_IDS LOGITS DECLARE LABELS AT_LEAST HOLDOUT QUICK DETAILS ID AS RETRAIN RESTART KEEP OUT BATCH CACHE ENGINE SHIP STAINS DIAMETER CROPS MASKS SEGMENTER SOURCE EXTRA BELOW TARGET
 export $(VALUES) SETUP_PYTHON
 typed = $(filter command environment,$(firstword $(origin $(1))))
 taken = $(eval override $(1) := $$(subst $$$$$$$$,$$$$,$$(value $(1))))
@@ -38,7 +42,7 @@ given = $(if $($(1)),$(2)="$$$(1)")
 .SHELLFLAGS := -fc
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help given_python setup_refused setup data competition folds gallery plan model models slurm stack vote overlay submit import score practice predict rare runs package neighbours channels fill compare ablate article bench bench-stack studies faults check test
+.PHONY: help given_python setup_refused setup data competition folds gallery synthesize plan model models slurm stack vote overlay submit import score practice predict rare runs package neighbours channels fill compare ablate article cells score-cells segmenter bench bench-stack studies faults check test
 
 help: ## this list
 	@echo "Targets:"
@@ -47,7 +51,7 @@ help: ## this list
 	@awk '/^#: / {name = $$2; sub("^#: [A-Z_]+ +", ""); printf "  %-17s %s\n", name, $$0}' Makefile
 
 #: COMP     competition: a YAML of configs/competitions or configs/local, "a b c" for make bench-stack (a line COMP = hpa in local.mk changes the default)
-#: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, slurm, import, rare, channels, fill, ablate)
+#: MODEL    one model: a YAML of configs/models (make fold-K, model, plan, slurm, import, rare, channels, fill, ablate; with SOURCE=recombined: make synthesize)
 #: MODELS   "a b c": models to train (default: those the competition lists), stack (default: all complete ones), list (make runs), average on new images (make predict, package) or let vote; "a+b a b": stacks to compare
 #: STACK    which blenders and threshold rules compete: a YAML of configs/stacks (make stack, compare, ablate), one or several (make bench-stack); a finished stack (make predict, package)
 #: SET      "train.epochs=2 size=128": changes to the experiment (make fold-K, model, models, plan, slurm)
@@ -55,15 +59,24 @@ help: ## this list
 #: RETRAIN  1: replace finished predictions that were made with other settings or data (make fold-K, model, models, slurm)
 #: RESTART  1: give up a checkpoint that was made with other settings, data or versions (make fold-K, model, models, slurm)
 #: KEEP     0: keep no network weights; they take less disk, and make predict cannot use the model (make fold-K, model, models, plan, slurm)
+#: SOURCE   painter or recombined: what draws synthetic images (make synthesize; default: painter)
+#: EXTRA    the name of the set of extra rows (make synthesize; default: painted or recombined)
+#: BELOW    a label with fewer train images is rare (make synthesize; default: 20)
+#: TARGET   how many images a rare label comes up to, synthetic ones included (make synthesize; default: 40)
 #: WORKERS  folds trained, or fits of a stack, in parallel (default: one per GPU, else one per core)
 #: ENGINE   where folds are trained: local (default: this machine) or ray (the cluster that RAY_ADDRESS names, else a Ray on this machine) (make model, models)
 #: SHIP     1: with ENGINE=ray, copy what a fold needs to the node's own disk, even if the node sees this folder (make model, models)
 #: ID       the image to show the neighbours of (make neighbours)
 #: DETAILS  1: print the full tables too (make stack)
 #: QUICK    1: one fold of small synthetic images (make article)
-#: DATA     a folder in Kaggle's layout (make data, competition); a folder of new images, or a CSV of ids (make predict); a folder of images that lack channels (make fill) or have all (make channels)
+#: DATA     a folder in Kaggle's layout (make data, competition); a folder of new images, or a CSV of ids (make predict); a folder of images (make cells, score-cells, segmenter), that lack channels (make fill) or have all (make channels)
 #: CACHE    raw or compressed: the form of the image cache (make data; default: as it is, and by the free disk and memory for a new one)
-#: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict), or the folder (make package; default: packages/<competition>/<stack>), or a new folder for drawn channels (make fill)
+#: OUT      the CSV for the labels of new images (make predict; default: in submissions/<competition>/predict), or the folder (make package; default: packages/<competition>/<stack>; make cells), or the file (make segmenter), or a new folder for drawn channels (make fill)
+#: STAINS   "nuclei=dapi microtubules=tub": which channel shows which stain (make cells, score-cells, segmenter; default: nuclei=blue microtubules=red reticulum=yellow)
+#: DIAMETER of nuclei in pixels (make cells; default: measured in each image)
+#: CROPS    1: write a picture of each cell (make cells)
+#: MASKS    a folder of true masks (make score-cells; default: beside the images)
+#: SEGMENTER another trained segmenter (make cells, score-cells, synthesize; default: the one in the package)
 #: BATCH    images that are predicted at once (make predict; default: twice the batch size of training)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
 #: HOLDOUT  share of the images to keep out of all folds, e.g. 0.1 (make folds; default: from the competition's YAML)
@@ -108,6 +121,9 @@ folds: $(READY) ## make the fold map and print its balance table
 
 gallery: $(READY) ## draw some images as each channel recipe shows them to a network
 	@$(RUN)gallery --competition="$$COMP"
+
+synthesize: $(READY) ## synthetic images of rare labels as extra rows, which `extra: NAME` in a model's YAML takes; and a contact sheet
+	@$(RUN)synthesize --competition="$$COMP" $(call given,SOURCE,--source) $(call given,EXTRA,--name) $(call given,BELOW,--below) $(call given,TARGET,--target) $(call given,MODEL,--model) $(call given,SEGMENTER,--segmenter) $(call given,WORKERS,--workers)
 
 plan: $(READY) ## hours, disk and memory that MODEL will take, from a few steps on this machine
 	@$(RUN)plan --competition="$$COMP" --model="$${MODEL:-densenet121}" $(call given,SET,--set) $(call given,WORKERS,--workers) $(if $(filter 0,$(KEEP)),--no-keep)
@@ -172,6 +188,15 @@ ablate: $(READY) ## compare the stack with MODEL and without it
 
 article: $(READY) ## train the article's networks and compare their scores with the article's (QUICK=1: in a quarter of an hour)
 	@$(RUN)article $(if $(filter-out 0,$(QUICK)),--quick,--competition="$$COMP") $(call given,WORKERS,--workers)
+
+cells: $(READY) ## segment the nuclei and cells of all images in a folder (DATA=dir OUT=dir), or of a competition
+	@$(RUN)cells --competition="$$COMP" $(call given,DATA,--data) $(call given,OUT,--out) $(call given,STAINS,--stains) $(call given,DIAMETER,--diameter) $(call given,SEGMENTER,--segmenter) $(if $(filter-out 0,$(CROPS)),--crops) $(call given,WORKERS,--workers)
+
+score-cells: $(READY) ## score the segmenter on images with true masks: DATA=dir, MASKS=dir
+	@$(RUN)score_cells --competition="$$COMP" $(call given,DATA,--data) $(call given,MASKS,--masks) $(call given,STAINS,--stains) $(call given,SEGMENTER,--segmenter)
+
+segmenter: $(READY) ## train the segmenter on images with true masks and painted fields: DATA=dir OUT=file
+	@$(RUN)segmenter --competition="$$COMP" $(call given,DATA,--data) $(call given,OUT,--out) $(call given,STAINS,--stains)
 
 bench: $(READY) ## measure speed against the hardware's limits and other tools (about an hour)
 	@"$$PYTHON" -m tests.benchmarks

@@ -12,7 +12,7 @@ PAGES = sorted(DOCS.glob("*.md"))
 TEXTS = [REPOSITORY / "README.md", REPOSITORY / ".github" / "CONTRIBUTING.md", *PAGES]
 SUBJECTS = {
     "practice", "real-data", "training", "metric-learning", "stacking", "statistics", "article", "imports", "commands", "benchmarks",
-    "architecture", "image-files", "faults", "predict", "notebooks", "cluster", "channels",
+    "architecture", "image-files", "faults", "predict", "notebooks", "cluster", "cells", "channels", "extra-rows",
 }  # fmt: skip
 README_LINES, PICTURE_BYTES = 190, 300_000
 MAKEFILE = (REPOSITORY / "Makefile").read_text()

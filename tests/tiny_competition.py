@@ -58,3 +58,23 @@ def write_image(folder: Path, name: str, labels: np.ndarray, generator: np.rando
         image[::4, :, 0] += 150
     for channel, values in zip(CHANNELS, np.moveaxis(image, -1, 0), strict=True):
         assert cv2.imwrite(str(folder / f"{name}_{channel}.png"), np.ascontiguousarray(values))
+
+
+def make_extra_rows(root: Path, rows: list[dict[str, str]], name: str = "more") -> Path:
+    """Write a set of extra rows of the tiny competition: a table with these rows, and an image for each; returns its folder.
+
+    The pixels depend on the id alone. A row without labels of its own gets some by its id.
+    """
+    folder = root / f"data/tiny.extra/{name}"
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    lines = ["Id,Target,sources,group,only_fold"]
+    for row in rows:
+        generator = np.random.default_rng([*row["Id"].encode()])
+        labels = generator.random(3) < 0.4
+        if "Target" in row:
+            labels = np.array([str(column) in row["Target"].split() for column in range(3)])
+        write_image(folder / "images", row["Id"], labels, generator)
+        target = " ".join(map(str, np.flatnonzero(labels)))
+        lines.append(",".join([row["Id"], target, row.get("sources", ""), row.get("group", ""), row.get("only_fold", "")]))
+    (folder / "extra.csv").write_text("\n".join(lines) + "\n")
+    return folder

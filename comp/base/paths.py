@@ -64,8 +64,12 @@ class Paths:
     def downloads(self) -> Path:
         return self.root / "data" / f"{self.competition}.downloads"
 
+    def extra(self, name: str) -> Path:
+        """Folder of a set of extra rows, which are trained on only: a table, and images."""
+        return self.root / "data" / f"{self.competition}.extra" / check_name("set of extra rows", name)
+
     def cache(self, split: str, size: int) -> Path:
-        """Folder of the image cache of `split` ("train" or "test") at `size` pixels."""
+        """Folder of the image cache of `split` ("train", "test", or a set of extra rows) at `size` pixels."""
         return self.root / "data" / f"{self.competition}.cache" / f"{split}-{size}"
 
     def caches(self, split: str) -> list[Path]:
@@ -73,11 +77,27 @@ class Paths:
         found = self.cache(split, 0).parent.glob(f"{split}-*")
         return sorted(path for path in found if path.name.removeprefix(f"{split}-").isdecimal())
 
+    def cells(self, split: str) -> Path:
+        """Folder of the masks and the table of cells of `split`."""
+        return self.root / "data" / f"{self.competition}.cells" / split
+
+    def crops(self, split: str, plan: str) -> Path:
+        """Folder of the crop cache of `split`; `plan` is a `comp.images.crops.CropPlan.name`."""
+        return self.cells(f"{split}-{plan}")
+
+    def cell_facts(self) -> Path:
+        """Numbers about the cells of each image, for a stack."""
+        return self.cells("facts.parquet")
+
     def duplicates(self) -> Path:
         return self.root / "data" / f"{self.competition}.cache" / "duplicates.csv"
 
     def test_duplicates(self) -> Path:
         return self.duplicates().with_name("test-duplicates.csv")
+
+    def extra_duplicates(self, name: str) -> Path:
+        """The extra rows of a set that are near-duplicates of train images."""
+        return self.duplicates().with_name(f"extra-{name}-duplicates.json")
 
     def oof(self) -> Path:
         return self.root / "oof" / self.competition
@@ -100,6 +120,10 @@ class Paths:
     def embeddings(self, model: str, fold: int) -> Path:
         """Vectors of all images by the network of a fold, of a model that embeds."""
         return self.model(model) / f"embeddings-{fold}.parquet"
+
+    def cell_probabilities(self, model: str, fold: int) -> Path:
+        """What the network of a fold says of each cell, of a model that looks at cells."""
+        return self.model(model) / f"cells-{fold}.parquet"
 
     def training_record(self, model: str, fold: int) -> Path:
         """What is known of a training until its predictions are written."""
@@ -214,6 +238,10 @@ class Paths:
         """The scores of a model that draws missing channels, of held-out images or of those of a folder; a picture lies beside them."""
         folder = self.root / "runs" / self.competition / "drawn-channels"
         return file_of(folder, check_name("model", model) + (f"-{data.resolve().name}" if data else ""), ".csv")
+
+    def contact_sheet(self, name: str) -> Path:
+        """The picture of some rows of a set of extra rows beside train images."""
+        return self.root / "runs" / self.competition / f"extra-{name}.png"
 
     def submissions(self) -> Path:
         return self.root / "submissions" / self.competition

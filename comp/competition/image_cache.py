@@ -13,6 +13,7 @@ from comp.base.processes import cores
 from comp.base.progress import say
 from comp.competition.competition import Competition
 from comp.competition.experiments.experiment import NetworkExperiment
+from comp.competition.extra_rows import extra_image_files, read_extra, set_of, split_of
 from comp.competition.tables import read_test_ids, read_train
 from comp.images.cache import Cache, open_cache
 from comp.images.cache_sources import CacheContent
@@ -22,6 +23,11 @@ from comp.images.read import Channel, read_image
 
 SPLITS = ("train", "test")
 NAMED = 3  # images named in a line; the CSV has all of them
+
+
+def splits_of(experiment: NetworkExperiment) -> tuple[str, ...]:
+    """The splits whose images a network sees: train, test, and its extra rows if it has some."""
+    return (*SPLITS, split_of(experiment.extra)) if experiment.extra else SPLITS
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,9 @@ class CacheChoice:
 def prepare_cache(
     competition: Competition, paths: Paths, split: str, size: int, verify: bool = False, choice: CacheChoice = CacheChoice()
 ) -> Cache:
-    """The complete cache of a split ("train" or "test") at `size` pixels; row i is image i of the table. Says so if it reads images.
+    """The complete cache of a split ("train", "test", or a set of extra rows) at `size` pixels; row i is image i of the table.
+
+    Says so if it reads images.
 
     Args:
         verify: check the pixels of every row; damaged rows are read again.
@@ -85,16 +93,18 @@ def full_size(competition: Competition, paths: Paths, split: str, image_id: str)
 
 def how_to_mend(competition: Competition, split: str) -> str:
     """What to do about missing or damaged images of a split. Test images cannot be left out: a submission needs all of them."""
-    what = "replace them by undamaged files" + (" or remove their rows from the table" if split == "train" else "")
-    return f"{what}, then: make data COMP={competition.name}"
+    what = "replace them by undamaged files" + (" or remove their rows from the table" if split != "test" else "")
+    return f"{what}, then type the command again" if set_of(split) else f"{what}, then: make data COMP={competition.name}"
 
 
 def image_files(competition: Competition, paths: Paths, split: str) -> Files:
-    """The files of each image of a split ("train" or "test"), in the order of its table.
+    """The files of each image of a split ("train", "test", or a set of extra rows), in the order of its table.
 
     Raises:
         DataError: the competition has no images, or the split has no table or an empty one.
     """
+    if name := set_of(split):
+        return extra_image_files(competition, paths, read_extra(competition, paths, name))
     ids = read_train(competition, paths)[0] if split == "train" else read_test_ids(competition, paths)
     if not ids:
         raise DataError(f"the {split} table of {competition.name} has no rows", "check the file")

@@ -1,6 +1,7 @@
 """Labels for new images: trained models predict, a stack blends and decides, and the result is written."""
 
 import csv
+import importlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from comp.base.files import atomic_write, working_folder
 from comp.competition.labels import LabelSpace
+from comp.images.bags import Bags, CropPlan
 from comp.images.formats.stored import Levels
 from comp.images.memory_maps import read_into_maps
 from comp.images.problems import Files
@@ -74,9 +76,27 @@ def label_images(
     with working_folder(out.with_suffix("")) as folder:
         sizes, report = trained.sizes(stack.needed), out.with_name(f"{out.stem}-unreadable.csv")
         maps = read_into_maps(folder, images.files, len(images.channels), sizes, images.levels, report)
-        predicted = trained.predict(stack.needed, Pictures(tuple(images.files), images.channels, images.levels, maps))
+        crops = crops_of(images, trained.crop_plans(stack.needed), folder)
+        predicted = trained.predict(stack.needed, Pictures(tuple(images.files), images.channels, images.levels, maps, crops))
     logits, decisions = stack.label(prepare(prediction_set(predicted, stack.classes)))
     return Labelled(tuple(images.files), stack.classes, logits, decisions)
+
+
+def crops_of(images: NewImages, plans: Sequence[CropPlan], folder: Path) -> dict[CropPlan, Bags]:
+    """The cells of new images, found and cut out for models that see cells.
+
+    Args:
+        folder: for the masks and the crops.
+
+    Raises:
+        ConfigError: no channel shows nuclei.
+        DataError: images are unreadable.
+    """
+    if not plans:
+        return {}
+    cells = importlib.import_module("comp.cells.new_cells")  # a package, which has no such models, is without it
+    found: dict[CropPlan, Bags] = cells.crops_of(images.files, images.channels, images.levels, plans, folder)
+    return found
 
 
 def prediction_set(predicted: dict[str, Predicted], classes: Sequence[str]) -> PredictionSet:

@@ -73,6 +73,10 @@ def _check(task: Task, stack: FittedStack, out: Path) -> None:
     if stack.features:
         what = f"the stack {stack.name} uses tables of features ({', '.join(stack.features)}), which new images lack"
         raise PredictionError(what, f"package another one, without `features` in its YAML: make package COMP={name} STACK=...")
+    trained = models_here(task, None)
+    if cells := [model for model in stack.needed if trained.experiment(model)["trainer"] == "cells"]:
+        then = f"package a stack without them: make stack COMP={name} MODELS=..., then make package"
+        raise PredictionError(f"a package cannot find cells yet, which {', '.join(cells)} need", then)
     if out.exists() and not PackagePaths(out).description().exists():
         raise DataError(f"{out} exists and is no package", "remove it, or choose another OUT")
 

@@ -1,19 +1,22 @@
 """Near-duplicates among a competition's images: their lists as files, and the audit of a fold map against them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from comp.base.errors import DataError
-from comp.base.files import write_text
+from comp.base.files import hash_of, read_text, write_json, write_text
 from comp.base.paths import Paths
 from comp.base.progress import say
 from comp.competition.competition import Competition
+from comp.competition.extra_rows import split_of
 from comp.competition.image_cache import prepare_cache
 from comp.competition.tables import read_test_ids
 from comp.folds.fold_map import FoldMap
-from comp.images.duplicates import check_known, find_duplicates, read_pairs
+from comp.images.duplicates import check_known, find_duplicates, find_duplicates_between, read_pairs
 
 SHOWN = 20  # pairs that are named
 DUPLICATE_SIZE = 128  # pixels of the images that are compared
@@ -42,6 +45,50 @@ def ensure_test_duplicates(competition: Competition, paths: Paths) -> None:
     """The same, unless there is a usable list already."""
     if competition.folds.duplicates and _known_pairs(paths.test_duplicates(), read_test_ids(competition, paths)) is None:
         list_test_duplicates(competition, paths)
+
+
+def ensure_extra_duplicates(competition: Competition, paths: Paths, name: str) -> None:
+    """List which extra rows of a set are near-duplicates of train images, unless the list of the present images is there.
+
+    None is looked for if the competition does not want it.
+    """
+    made_from = None
+    if competition.folds.duplicates:
+        caches = [prepare_cache(competition, paths, split, DUPLICATE_SIZE) for split in (split_of(name), "train")]
+        made_from = hash_of([cache.fingerprint for cache in caches])
+    path = paths.extra_duplicates(name)
+    if _extra_duplicates(path, {}).get("made_from", "") == made_from:
+        return
+    pairs = []
+    if made_from:
+        extra, train = caches
+        found = find_duplicates_between(extra.images, extra.ids, train.images, train.ids)
+        pairs = found[["id_a", "id_b"]].to_numpy().tolist()
+        say(f"extra rows {name}: {len(pairs)} pairs of an extra row and a train image are near-duplicates, listed in {path}")
+    write_json(path, {"made_from": made_from, "pairs": pairs})
+
+
+def read_extra_duplicates(paths: Paths, name: str) -> list[tuple[str, str]]:
+    """The pairs (id of an extra row, id of a train image) that `ensure_extra_duplicates` listed.
+
+    Raises:
+        DataError: there is no list, or it is damaged.
+    """
+    path = paths.extra_duplicates(name)
+    found = _extra_duplicates(path, None)
+    if not isinstance(found, dict):
+        raise DataError(f"{path} is missing or damaged", "type the command again: training makes it")
+    return [(first, second) for first, second in found["pairs"]]
+
+
+def _extra_duplicates(path: Path, otherwise: Any) -> Any:
+    """The content of a list of near-duplicates of extra rows; `otherwise` if there is none, or it is damaged."""
+    try:
+        found = json.loads(read_text(path))
+        whole = all(len(pair) == 2 and all(isinstance(each, str) for each in pair) for pair in found["pairs"])
+        return found if whole and "made_from" in found else otherwise
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return otherwise
 
 
 def audit(competition: Competition, paths: Paths, folds: FoldMap) -> list[str]:

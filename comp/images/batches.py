@@ -32,7 +32,7 @@ class Batches:
     """Shuffled, augmented batches. Batch `step` of `epoch` depends only on the seed and these two numbers.
 
     Attributes:
-        images: (N, H, W, C) uint8, the cache.
+        images: (N, H, W, C) uint8, the cache; or bags (N, cells, H, W, C).
         labels: (N, classes) of the same rows.
         identity: (N,) equal for images of one antibody, or of whatever else a metric loss tells apart.
         rows: the rows to train on.
@@ -88,8 +88,14 @@ class Batches:
         generator = np.random.default_rng(seed)
         copied = places >= len(self.rows)
         if self.copies is None or not copied.any():
-            return self.augmentation(images, generator)
+            return each_image(self.augmentation, images, generator)
         changed = np.empty_like(images)
-        changed[~copied] = self.augmentation(images[~copied], generator)
-        changed[copied] = self.copies.augmentation(images[copied], generator)
+        changed[~copied] = each_image(self.augmentation, images[~copied], generator)
+        changed[copied] = each_image(self.copies.augmentation, images[copied], generator)
         return changed
+
+
+def each_image(augmentation: Augment, images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Augment images (B, H, W, C), or each crop of bags (B, cells, H, W, C)."""
+    flat = images.reshape(-1, *images.shape[-3:])
+    return augmentation(flat, generator).reshape(images.shape)

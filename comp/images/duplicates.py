@@ -70,6 +70,17 @@ def find_duplicates(images: Images, ids: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id_a", "id_b", "bits", "correlation"])
 
 
+def find_duplicates_between(images: Images, ids: Sequence[str], others: Images, other_ids: Sequence[str]) -> pd.DataFrame:
+    """All pairs of an image and one of the `others` that are near-duplicates, as `find_duplicates` has them; id_b is the other one's."""
+    hashes = perceptual_hashes(images), perceptual_hashes(others)
+    rows = []
+    for first, second, bits in _near_pairs_between(*hashes):
+        correlation = aligned_correlation(images[first], others[second])
+        if correlation >= LEAST_CORRELATION:
+            rows.append((ids[first], other_ids[second], bits, correlation))
+    return pd.DataFrame(rows, columns=["id_a", "id_b", "bits", "correlation"])
+
+
 def components(ids: Sequence[str], pairs: pd.DataFrame) -> list[str]:
     """For each id, the smallest id among it, its near-duplicates, their near-duplicates and so on.
 
@@ -140,6 +151,15 @@ def _near_pairs(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, int, int]]:
         for first, second in zip(*np.nonzero(distance <= RADIUS), strict=True):
             if first < second:
                 yield int(rows[start + first]), int(rows[start + second]), int(distance[first, second])
+
+
+def _near_pairs_between(hashes: NDArray[np.uint64], others: NDArray[np.uint64]) -> Iterator[tuple[int, int, int]]:
+    """All (row, row of the others, differing bits) within `RADIUS`, without blank images."""
+    rows, columns = np.flatnonzero(hashes.any(1)), np.flatnonzero(others.any(1))
+    for row in track(rows.tolist(), "compare hashes", total=len(rows), unit="image"):
+        distance = np.bitwise_count(hashes[row] ^ others[columns]).sum(axis=1, dtype=np.int64)
+        for place in np.flatnonzero(distance <= RADIUS).tolist():
+            yield row, int(columns[place]), int(distance[place])
 
 
 def _grey(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:

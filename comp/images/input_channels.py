@@ -11,7 +11,10 @@ from comp.base.errors import ConfigError
 
 
 class Images(Protocol):
-    """Images (N, H, W, C) uint8: an array, a memory map, or the images of a cache, which are read when rows are taken."""
+    """Images (N, H, W, C) uint8: an array, a memory map, or the images of a cache, which are read when rows are taken.
+
+    Or bags (N, cells, H, W, C) of them, see `comp.images.crops.Bags`.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -38,18 +41,18 @@ class InputChannels:
         return len(self.columns if self.mix is None else self.mix)
 
     def read(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Rows of the cache as (B, H, W, input channels), a copy."""
+        """Rows of the cache as (B, H, W, input channels), or bags of them, a copy."""
         taken = images[rows]
         if self.columns != tuple(range(images.shape[-1])):
             taken = np.ascontiguousarray(taken[..., list(self.columns)])
         return taken if self.mix is None else self._mixed(taken)
 
     def _mixed(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        size, height, width, channels = images.shape
-        flat = images.reshape(size * height, width, channels)
-        mixed = np.empty((size * height, width, len(self)), np.uint8)
+        *others, width, channels = images.shape
+        flat = images.reshape(-1, width, channels)
+        mixed = np.empty((len(flat), width, len(self)), np.uint8)
         cv2.transform(flat, np.array(self.mix), mixed)
-        return mixed.reshape(size, height, width, len(self))
+        return mixed.reshape(*others, width, len(self))
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,16 @@ class ChannelRecipe:
         return InputChannels(tuple(known.index(channel) for channel in self.channels or known), self.mix)
 
 
-def statistics(images: Images, channels: InputChannels, most: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each input channel in grey values, from up to `most` evenly spaced images."""
-    rows = np.unique(np.linspace(0, len(images) - 1, num=min(most, len(images)), dtype=np.int64))
+def statistics(
+    images: Images, channels: InputChannels, most: int = 512, among: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each input channel in grey values, from up to `most` evenly spaced images.
+
+    Args:
+        among: rows that are taken; None: all.
+    """
+    among = np.arange(len(images)) if among is None else among
+    rows = among[np.unique(np.linspace(0, len(among) - 1, num=min(most, len(among)), dtype=np.int64))]
     moments = np.array([cv2.meanStdDev(channels.read(images, row[None])[0]) for row in rows])[..., 0]  # (rows, 2, channels)
     mean = moments[:, 0].mean(axis=0)
     deviation = np.sqrt((moments[:, 1] ** 2 + moments[:, 0] ** 2).mean(axis=0) - mean**2)

@@ -76,6 +76,25 @@ def read_image(files: Sequence[Path], channels: int, levels: Levels | None = Non
     return Image(found, peak, from_grey)
 
 
+def read_channels(path: Path, count: int | None = None) -> list[StoredChannel]:
+    """The channels (H, W) of one file with the values as stored, dark ones low.
+
+    Args:
+        count: how many there must be, see `read_image`; None: as many as there are, without opaque alpha, and one if all are equal.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    stored = read_stored(path)
+    floats = stored.channels[0].dtype.kind == "f"
+    if floats and not np.isfinite(stored.channels).all():
+        raise DataError(f"{path} holds values that are not finite", WHOLE_ONE)
+    channels = _expect(path, stored, count) if count else stored.channels if floats else distinct(stored.channels)
+    if not stored.inverted:
+        return channels
+    return [channel.max() - channel for channel in channels]
+
+
 def read_stored(path: Path) -> StoredFile:
     """One file as stored: every sample of it, whatever the format.
 

@@ -14,7 +14,9 @@ from comp.inference.weights import Weights
 from comp.neighbours.nearest import Floats
 from comp.neighbours.votes import Voters
 
-Network = Callable[..., Floats]  # of images (N, H, W, C) uint8, rows, and auxiliary features of these rows if it takes any
+OWN_NETWORK = ("keras", "cells")  # trainers whose networks predict by a module of their own
+
+Network = Callable[..., Floats]  # of images (N, H, W, C) uint8 or bags of crops, rows, and auxiliary features of these rows if it takes any
 
 
 def load_network(
@@ -29,7 +31,7 @@ def load_network(
     Raises:
         PredictionError: the network cannot be built from these weights with the installed packages.
     """
-    framework = "keras" if weights.trainer == "keras" else "torch"
+    framework = weights.trainer if weights.trainer in OWN_NETWORK else "torch"
     load = importlib.import_module(f"comp.inference.{framework}_network").load
     try:
         network: Network = load(weights, settings, slot, done)
@@ -44,7 +46,7 @@ class TrainedFold:
     """A trained fold. A model needs a network, voters, or both.
 
     Attributes:
-        trainer: "torch", "metric", "channels", "cascade", "neighbours" or "keras".
+        trainer: "torch", "metric", "channels", "cascade", "neighbours", "cells" or "keras".
         network: None for a model without one.
         voters: None for a model without neighbours.
     """

@@ -14,6 +14,8 @@ from comp.base.files import hash_of, read_text
 from comp.base.paths import Paths
 from comp.base.processes import in_own_process
 from comp.base.progress import LogBar
+from comp.images.bags import Bags, CropPlan
+from comp.images.input_channels import Images
 from comp.inference.fold import Network, TrainedFold, load_network
 from comp.inference.settings import EMBEDDERS, PredictionSettings
 from comp.inference.voters import read_voters
@@ -33,12 +35,14 @@ class Pictures:
         channels: their names, in the order in which the files hold them.
         levels: the stored values of black and white, if the competition's YAML gives them.
         files: size in pixels -> file of (N, size, size, C).
+        crops: plan -> the crops of the images' cells, for models that see cells.
     """
 
     ids: tuple[str, ...]
     channels: tuple[str, ...]
     levels: tuple[float, float] | None
     files: Mapping[int, Path]
+    crops: Mapping[CropPlan, Bags] = field(default_factory=dict)
 
     def at(self, size: int) -> NDArray[np.uint8]:
         """(N, size, size, C)."""
@@ -109,7 +113,12 @@ class TrainedModels:
     def sizes(self, models: Sequence[str]) -> list[int]:
         """The sizes, in pixels, of the images that the models and those they depend on take."""
         experiments = map(self.experiment, self.with_dependencies(models))
-        return sorted({experiment["size"] for experiment in experiments if "size" in experiment})
+        return sorted({each["size"] for each in experiments if "size" in each and each["trainer"] != "cells"})
+
+    def crop_plans(self, models: Sequence[str]) -> list[CropPlan]:
+        """The crops of cells that the models take."""
+        plans = {crop_plan(each) for each in map(self.experiment, models) if each["trainer"] == "cells"}
+        return sorted(plans, key=lambda plan: plan.name)
 
     def weights(self, model: str, fold: int) -> WeightsFile:
         """The network of a fold.
@@ -159,6 +168,11 @@ class TrainedModels:
         return found | predict_together(self, others, pictures)
 
 
+def crop_plan(experiment: Mapping[str, Any]) -> CropPlan:
+    """The crops that a model of cells takes, of its settings as its YAML holds them."""
+    return CropPlan(experiment["size"], experiment["cells"], experiment["span"])
+
+
 def predict_together(trained: TrainedModels, models: Sequence[str], pictures: Pictures) -> dict[str, Predicted]:
     """What models of one framework say of the images."""
     networks = [model for model in trained.with_dependencies(models) if "size" in trained.experiment(model)]
@@ -188,13 +202,14 @@ class _Predicting:
         trainer, rows = experiment["trainer"], np.arange(len(self.pictures.ids))
         settings = self.trained.settings(model)
         made: Mapping[str, Any] = {}
-        vectors = voters = network = images = None
+        vectors = voters = network = None
+        images: Images | None = None
         if "votes" in experiment:
             voters, made = self.trained.voters(model, fold)
             vectors = self.embeddings(model, fold) if trainer in EMBEDDERS else self.joined(experiment["embeddings"], fold)
         if trainer not in (*EMBEDDERS, "neighbours"):
             network, made = self.network(model, fold)
-            images = self.pictures.at(experiment["size"])
+            images = self.pictures.crops[crop_plan(experiment)] if trainer == "cells" else self.pictures.at(experiment["size"])
         logits = TrainedFold(trainer, settings, network, voters).logits(images, rows, vectors)
         return Predicted(tuple(made["classes"]), logits)
 

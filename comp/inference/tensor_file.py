@@ -24,7 +24,7 @@ def write_tensors(path: Path, about: Mapping[str, Any], tensors: Mapping[str, ND
     """Write tensors and the JSON value `about`; equal contents give equal bytes."""
     tensors = {name: np.ascontiguousarray(tensor).reshape(tensor.shape) for name, tensor in tensors.items()}
     about = json.loads(_text({**about, "version": VERSION}))
-    metadata = _text({"about": about, "sha256": _digest(about, tensors)})
+    metadata = _text({"about": about, "sha256": digest(about, tensors)})
     with atomic_write(path) as file:
         file.write(save(tensors, {KEY: metadata}))
 
@@ -49,11 +49,11 @@ def read_tensors(path: Path, again: str) -> tuple[dict[str, Any], dict[str, NDAr
         raise DamagedError(f"{path} is damaged: it cannot be read as safetensors", again) from None
     try:
         metadata = json.loads(header["__metadata__"][KEY])
-        about, digest = metadata["about"], metadata["sha256"]
+        about, written = metadata["about"], metadata["sha256"]
         version = about["version"]
     except (KeyError, TypeError, ValueError, RecursionError):
         raise DamagedError(f"{path} was not written by this toolkit", again) from None
-    if digest != _digest(about, tensors):
+    if written != digest(about, tensors):
         raise DamagedError(f"{path} is damaged: its content is not what was written", again)
     if version != VERSION:
         raise PredictionError(f"{path} has version {version}, and this toolkit reads {VERSION}", again)
@@ -79,7 +79,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _digest(about: Any, tensors: Mapping[str, NDArray[Any]]) -> str:
+def digest(about: Any, tensors: Mapping[str, NDArray[Any]]) -> str:
     """SHA-256 of the JSON value, and of the names, types, shapes and values of the tensors."""
     found = hashlib.sha256(_text(about).encode())
     for name in sorted(tensors):

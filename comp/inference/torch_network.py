@@ -114,6 +114,6 @@ def _prediction_of(trainer: str, network: nn.Module) -> Callable[..., Tensor]:
 
 
 def turn(images: Tensor, view: int) -> Tensor:
-    """View 0..7 of images (B, H, W, C), numbered as in the dihedral augmentation."""
-    images = images.flip([axis for axis, bit in ((2, 1), (1, 2)) if view & bit])
-    return images.transpose(1, 2) if view & 4 else images
+    """View 0..7 of images (..., H, W, C), numbered as in the dihedral augmentation."""
+    images = images.flip([axis for axis, bit in ((-2, 1), (-3, 2)) if view & bit])
+    return images.transpose(-3, -2) if view & 4 else images

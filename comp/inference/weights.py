@@ -34,7 +34,7 @@ class Weights:
     """A trained network.
 
     Attributes:
-        trainer: "torch", "metric", "channels", "cascade" or "keras".
+        trainer: "torch", "metric", "channels", "cascade", "cells" or "keras".
         network: how it is built: the arguments of `timm.create_model`, or the configuration of a Keras model.
         input_channels: what it takes of an image.
         tensors: its state; floating-point numbers are float32.

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from comp.base.errors import PredictionError
 from comp.base.files import hash_of
 from comp.base.schema import Strict
 
 HARDWARE = {"threads", "precision"}  # folds of one model may be trained on different machines
-Kind = Literal["oof", "test", "holdout", "imported", "label_only", "stack", "embeddings", "weights", "voters"]
+Kind = Literal["oof", "test", "holdout", "imported", "label_only", "stack", "embeddings", "cells", "weights", "voters"]
 
 
 class Provenance(Strict):
@@ -23,6 +23,7 @@ class Provenance(Strict):
         kind: "oof": rows of fold `fold`, on which its model was not trained. "test" and "holdout": rows that belong to no fold.
             "imported": predictions of a model trained elsewhere. "label_only": labels decided elsewhere, stored as logits of +-16.
             "stack": a blend of other models' predictions. "embeddings": vectors of all images, by the network of fold `fold`.
+            "cells": that network's probabilities of single cells.
             "weights" and "voters": what that fold's model needs to predict other images.
         fold: the fold whose model predicted; None where no fold of ours did.
         precision: data type and device of training, e.g. "bf16 on cuda".
@@ -30,6 +31,7 @@ class Provenance(Strict):
         experiment, folds, data: hashes of the experiment, of the fold map, and of the train table (ids and labels). Weights have no
             `experiment`: they hold the settings of training themselves.
         images: hash of the train and test images that the network saw, see `ImageIdentity`; None if it saw none, or in older files.
+        extra: hash of the table of the extra rows that were trained on, if there were any. Their pixels are among `images`.
         embedder: of a model that embeds, hash of the settings that its embeddings depend on; how neighbours vote is not among them.
         depends_on: the models whose embeddings were an input -> their `network`.
         declared: why an imported model was never trained on these rows, as its owner declares.
@@ -49,6 +51,7 @@ class Provenance(Strict):
     folds: str | None = None
     data: str
     images: str | None = None
+    extra: str | None = None
     embedder: str | None = None
     depends_on: dict[str, str] | None = None
     checkpoint: str | None = None
@@ -57,10 +60,16 @@ class Provenance(Strict):
     declared: Literal["holdout", "oof"] | None = None
     recipe: dict[str, Any] | None = None
 
+    @model_serializer(mode="wrap")
+    def _without_absent_extra(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`extra` came later: files without it have the bytes that they had before."""
+        dumped: dict[str, Any] = dump(self)
+        return {key: value for key, value in dumped.items() if key != "extra" or value is not None}
+
     @property
     def network(self) -> str:
         """A hash of what determined a network's embeddings: its settings, the source of its initial weights, and the images it saw."""
-        return hash_of([self.embedder or self.experiment, self.initial_weights, *([self.images] if self.images else [])])
+        return hash_of([self.embedder or self.experiment, self.initial_weights, *filter(None, (self.images, self.extra))])
 
     @property
     def remake(self) -> str:
@@ -89,11 +98,12 @@ def check_same_settings(one: Provenance, other: Provenance, except_for: set[str]
     """Raise PredictionError if two files of one model were made differently, e.g. with other folds or settings."""
     a, b = one.model_dump(exclude=except_for), other.model_dump(exclude=except_for)
     again = remake(one.competition, one.model, one.kind)
-    for key, value in a.items():
-        unknown = key in ("images", "embedder") and None in (value, b[key])  # older files do not say
-        if b[key] != value and not unknown:
+    for key in {**a, **b}:
+        value, theirs = a.get(key), b.get(key)
+        unknown = key in ("images", "embedder") and None in (value, theirs)  # older files do not say
+        if theirs != value and not unknown:
             raise PredictionError(
-                f"predictions of {one.model} differ in {key}: {value} ({_file_of(one)}) and {b[key]} ({_file_of(other)})",
+                f"predictions of {one.model} differ in {key}: {value} ({_file_of(one)}) and {theirs} ({_file_of(other)})",
                 f"make all its files the same way: remove the ones made differently, then: {again}",
             )
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from comp.base import registry
 from comp.competition.experiments.dependent_experiment import CascadeExperiment
-from comp.images.input_channels import statistics
 from comp.inference.torch_network import Predictor, weights_of
 from comp.models.backbone import backbone_options
 from comp.models.cascade import build_cascade
@@ -47,7 +46,7 @@ def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
         data: its `aux_features` are the embeddings (N, D) of all images.
     """
     device = begin(experiment, run)
-    mean, deviation = map(torch.Tensor, statistics(data.images, data.channels))
+    mean, deviation = map(torch.Tensor, data.statistics())
     assert data.aux_features is not None
     vectors = data.aux_features
     voters = Voters(vectors[data.train], data.labels[data.train], [data.ids[row] for row in data.train])

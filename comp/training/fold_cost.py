@@ -109,7 +109,9 @@ def _measured(asked: Measurement, together: threading.Barrier) -> FoldCost:
     cv2.setNumThreads(1)
     inputs = planned_inputs(asked.job, experiment, asked.folder)
     device = trainer.pick_device(asked.slot)
-    data = fold_data(inputs, experiment, asked.images.open())
+    images = asked.images.open()
+    extra = None if inputs.extra is None else np.broadcast_to(images[:1], (len(inputs.extra.table.ids), *images.shape[1:]))
+    data = fold_data(inputs, experiment, images, extra)  # one image stands for all extra ones: reading them costs little
     run = Run(asked.job.fold, device, inputs.checkpoint, {}, SCRATCH, minutes=float("inf"), position=asked.slot, restart=True)
     together.wait()
     started = time.monotonic() - asked.asked

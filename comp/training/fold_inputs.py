@@ -15,14 +15,19 @@ from comp.competition.experiments.dependent_experiment import DependentExperimen
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, Top
 from comp.competition.experiments.metric_experiment import MetricExperiment
-from comp.competition.image_cache import SPLITS, prepare_cache
+from comp.competition.extra_rows import TABLE, read_extra
+from comp.competition.image_cache import splits_of
 from comp.competition.tables import read_test_ids, read_train
 from comp.folds.fold_map import HOLDOUT, FoldMap
+from comp.folds.near_duplicates import read_extra_duplicates
+from comp.folds.train_only_rows import Pairs, TrainOnlyRows
 from comp.images.cache import Cache
+from comp.images.crops import CropCache
 from comp.images.input_channels import InputChannels
 from comp.predictions.embeddings import read_network, side_by_side
 from comp.predictions.provenance import Provenance, data_fingerprint
 from comp.training.fold_job import FoldJob
+from comp.training.image_inputs import prepare_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +86,7 @@ class FoldInputs:
     Attributes:
         columns: the classes that are predicted, as columns of `tables.labels`.
         depends_on: the embeddings of other models; None for a model that uses none.
+        extra: the extra rows of the experiment; None if it has none.
     """
 
     job: FoldJob
@@ -90,10 +96,11 @@ class FoldInputs:
     tables: TrainingTables
     columns: list[int]
     depends_on: Dependencies | None
+    extra: TrainOnlyRows | None = None
 
     @classmethod
     def read(cls, job: FoldJob) -> "FoldInputs":
-        """Read tables, fold map and embeddings.
+        """Read tables, fold map, embeddings and the table of extra rows.
 
         Raises:
             ConfigError, DataError, FoldError, PredictionError: a file is missing or does not fit.
@@ -101,7 +108,12 @@ class FoldInputs:
         competition, experiment, paths = job.load()
         tables = TrainingTables.read(competition, paths)
         depends_on = Dependencies.read(paths, experiment, job.fold, tables) if isinstance(experiment, DependentExperiment) else None
-        return cls(job, competition, experiment, paths, tables, columns_of(competition, experiment, tables.labels), depends_on)
+        columns = columns_of(competition, experiment, tables.labels)
+        extra = None
+        if isinstance(experiment, NetworkExperiment) and experiment.extra:
+            near = read_extra_duplicates(paths, experiment.extra)
+            extra = extra_rows_of(competition, paths, experiment.extra, tables.folds, job.fold, near)
+        return cls(job, competition, experiment, paths, tables, columns, depends_on, extra)
 
     @property
     def labels(self) -> NDArray[np.bool_]:
@@ -110,7 +122,7 @@ class FoldInputs:
 
     @property
     def train_rows(self) -> NDArray[np.int64]:
-        """The rows of the train table that this fold is trained on."""
+        """The rows of the train table that this fold is trained on; its extra rows are apart."""
         return self.tables.folds.trained_on(self.job.fold)
 
     @property
@@ -139,7 +151,8 @@ class FoldInputs:
         """What a prediction file says of its origin, as hashes."""
         networks = self.depends_on.networks if self.depends_on else None
         folds, data = self.tables.folds.fingerprint, self.tables.fingerprint
-        return {"experiment": self.experiment.hash, "folds": folds, "data": data, "depends_on": networks}
+        extra = {"extra": self.extra.table.fingerprint} if self.extra else {}
+        return {"experiment": self.experiment.hash, "folds": folds, "data": data, "depends_on": networks, **extra}
 
     def made_from(self) -> dict[str, Any]:
         """What the fold is made from, images and weights apart: settings, classes and hashes."""
@@ -151,8 +164,8 @@ class FoldInputs:
         """The names of the classes that are predicted."""
         return tuple(self.competition.classes[column] for column in self.columns)
 
-    def images(self, verify: bool = False) -> dict[str, Cache]:
-        """The caches of the images that the network sees: "train" and "test" -> cache; none for a model without images.
+    def images(self, verify: bool = False) -> dict[str, Cache | CropCache]:
+        """The caches of the images that the network sees: "train", "test" and its extra rows' split; none for a model without images.
 
         Args:
             verify: check the pixels of every row too; damaged rows are read again.
@@ -162,7 +175,8 @@ class FoldInputs:
         """
         if not isinstance(self.experiment, NetworkExperiment):
             return {}
-        return {split: prepare_cache(self.competition, self.paths, split, self.experiment.size, verify) for split in SPLITS}
+        splits = splits_of(self.experiment)
+        return {split: prepare_images(self.competition, self.paths, split, self.experiment, verify) for split in splits}
 
     def provenance(self, **more: Any) -> Provenance:
         """Where the out-of-fold predictions come from; `more` holds the fields that depend on the trainer."""
@@ -174,11 +188,33 @@ class FoldInputs:
         )  # fmt: skip
 
     def identities(self) -> NDArray[np.int64]:
-        """(N,) numbers, equal for images of one identity: of one group, or with the same set of labels."""
+        """(N,) numbers, equal for images of one identity: of one group, or with the same set of labels.
+
+        With extra rows (N + M,): theirs follow. Such a row is of the group of its own or of its sources; if it has several, or none, it is
+        an identity of its own.
+        """
+        labels, groups = self.labels, self.tables.folds.group
+        if self.extra:
+            labels = np.concatenate([labels, self.extra.table.labels[:, self.columns]])
+            groups = (*groups, *self.extra.identity)
         asked = self.experiment.identity if isinstance(self.experiment, MetricExperiment) else "auto"
         if asked == "labels" or (asked == "auto" and self.competition.groups is None):
-            return np.unique(self.labels, axis=0, return_inverse=True)[1].ravel()
-        return np.unique(self.tables.folds.group, return_inverse=True)[1]
+            return np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+        return np.unique(groups, return_inverse=True)[1]
+
+
+def extra_rows_of(competition: Competition, paths: Paths, name: str, folds: FoldMap, fold: int, near: Pairs) -> TrainOnlyRows:
+    """The extra rows of a set, and which of them a fold may be trained on.
+
+    Args:
+        near: which of them are near-duplicates of train images.
+
+    Raises:
+        DataError: there is no such set, or its table does not fit the train table.
+    """
+    table = read_extra(competition, paths, name)
+    table.check_ids(folds.ids, paths.extra(name) / TABLE)
+    return TrainOnlyRows.of(table, folds, fold, near)
 
 
 def columns_of(competition: Competition, experiment: Experiment, labels: NDArray[np.bool_]) -> list[int]:

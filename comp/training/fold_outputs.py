@@ -19,10 +19,13 @@ from comp.folds.fold_map import HOLDOUT
 from comp.inference.voters import write_voters
 from comp.metrics.macro_f1 import macro_f1
 from comp.neighbours.votes import Voters
+from comp.predictions.cell_probabilities import CellProbabilities
 from comp.predictions.embeddings import Embeddings
 from comp.predictions.prediction_file import Predictions
 from comp.predictions.provenance import Kind, Provenance
 from comp.training.fold_inputs import FoldInputs
+
+Cells = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]  # rows, numbers and probabilities of cells
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class FoldResult:
         check: raises DataError if the images are not those that the network was trained on.
         embeddings: "train" and "test" -> vectors of all images of the split; None for a model without embeddings.
         voters: the images that vote for others; None for a model without neighbours.
+        cells: of rows of a split, the row (n,), number (n,) and probabilities (n, classes) of each cell; None for a model that sees none.
     """
 
     provenance: Provenance
@@ -48,6 +52,7 @@ class FoldResult:
     check: Callable[[], None] = lambda: None
     embeddings: Mapping[str, NDArray[np.float32]] | None = None
     voters: Voters | None = None
+    cells: Callable[[str, NDArray[np.int64]], Cells] | None = None
 
 
 def write_fold(inputs: FoldInputs, result: FoldResult, keep: bool) -> None:
@@ -71,7 +76,7 @@ def write_fold(inputs: FoldInputs, result: FoldResult, keep: bool) -> None:
 
     held_out, holdout = np.flatnonzero(fold_of_row == fold), np.flatnonzero(fold_of_row == HOLDOUT)
     out_of_fold = predictions("oof", "train", held_out)
-    others: dict[Path, Predictions | Embeddings] = {}
+    others: dict[Path, Predictions | Embeddings | CellProbabilities] = {}
     if len(holdout):
         others[paths.holdout_predictions(model, fold)] = predictions("holdout", "train", holdout)
     others[paths.test_predictions(model, fold)] = predictions("test", "test", np.arange(len(tables.test_ids)))
@@ -80,6 +85,8 @@ def write_fold(inputs: FoldInputs, result: FoldResult, keep: bool) -> None:
         fold_of_all = np.r_[fold_of_row, np.full(len(tables.test_ids), HOLDOUT, np.int8)]
         provenance = result.provenance.model_copy(update={"kind": "embeddings"})
         others[paths.embeddings(model, fold)] = Embeddings((*tables.ids, *tables.test_ids), fold_of_all, vectors, provenance)
+    if result.cells:
+        others[paths.cell_probabilities(model, fold)] = cell_probabilities(result, fold_of_row, ids, np.r_[held_out, holdout])
     result.check()
     experiment = inputs.experiment.model_dump(mode="json")
     write_text(paths.experiment(model), yaml.safe_dump(experiment, sort_keys=False))
@@ -98,6 +105,18 @@ def write_fold(inputs: FoldInputs, result: FoldResult, keep: bool) -> None:
     path = paths.fold_predictions(model, fold)
     out_of_fold.write(path)
     say(f"{job.name}: macro F1 {score:.3f} at threshold 0.5, {seconds:.0f} s, wrote {path}")
+
+
+def cell_probabilities(
+    result: FoldResult, fold_of_row: NDArray[np.int8], ids: Mapping[str, tuple[str, ...]], rows: NDArray[np.int64]
+) -> CellProbabilities:
+    """Those of some `rows` of the train table, and of all test images."""
+    assert result.cells
+    of_train, of_test = result.cells("train", rows), result.cells("test", np.arange(len(ids["test"])))
+    names = [*(ids["train"][row] for row in of_train[0]), *(ids["test"][row] for row in of_test[0])]
+    folds = np.r_[fold_of_row[of_train[0]], np.full(len(of_test[0]), HOLDOUT, np.int8)]
+    numbers, probabilities = (np.concatenate([of_train[place], of_test[place]]) for place in (1, 2))
+    return CellProbabilities(tuple(names), folds, numbers, probabilities, result.provenance.model_copy(update={"kind": "cells"}))
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:

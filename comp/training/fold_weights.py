@@ -10,7 +10,8 @@ from comp.inference.weights import Weights, WeightsFile, read_weights
 from comp.training.fold_inputs import FoldInputs
 from comp.training.made_otherwise import refusal, what_differs
 
-MADE_FROM = ("folds", "data", "images", "depends_on", "classes", "fold", "initial_weights")  # what the provenance of weights is compared by
+# what the provenance of weights is compared by
+MADE_FROM = ("folds", "data", "images", "extra", "depends_on", "classes", "fold", "initial_weights")
 
 
 def made_from(inputs: FoldInputs, images: str, source: str) -> dict[str, Any]:

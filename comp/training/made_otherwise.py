@@ -20,6 +20,7 @@ from comp.training.run_record import read_record
 
 IN_WORDS = {  # hashes, which say nothing to a reader
     "folds": "another fold map", "data": "another train table", "images": "other images", "depends_on": "embeddings of other networks",
+    "extra": "another table of extra rows",
 }  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def only_prediction_differs(inputs: FoldInputs, fold: int, made: Provenance, sou
         source: where the initial weights come from; None for a model without a network.
     """
     origin = inputs.origin()
-    if any(getattr(made, key) != origin[key] for key in ("folds", "data", "depends_on")) or made.classes != inputs.classes:
+    if any(getattr(made, key) != origin.get(key) for key in ("folds", "data", "depends_on", "extra")) or made.classes != inputs.classes:
         return False
     paths, model, wanted = inputs.paths, inputs.job.model, inputs.experiment.training_settings
     if not isinstance(inputs.experiment, NetworkExperiment):

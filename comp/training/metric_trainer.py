@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from comp.base import registry
 from comp.base.errors import CompError, ConfigError
 from comp.competition.experiments.metric_experiment import MetricExperiment
-from comp.images.input_channels import statistics
 from comp.inference.torch_network import Predictor, weights_of
 from comp.metrics.average_precision import average_precision
 from comp.models.backbone import backbone_options
@@ -50,7 +49,7 @@ def check(experiment: MetricExperiment, channels: int, weights: bool) -> None:
 def train(experiment: MetricExperiment, data: FoldData, run: Run) -> Trained:
     """Train one fold, from its checkpoint if it belongs to this run. Neighbours in the averaged network's embedding predict."""
     device = begin(experiment, run)
-    mean, deviation = map(torch.Tensor, statistics(data.images, data.channels))
+    mean, deviation = map(torch.Tensor, data.statistics())
     assert data.identity is not None
     known, number = np.unique(data.identity[data.train], return_inverse=True)
     if len(known) < 2:

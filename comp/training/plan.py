@@ -14,6 +14,7 @@ from comp.base.machine import disk_of, free_memory
 from comp.base.paths import Paths
 from comp.base.processes import follow_parent, in_own_process, worker_pool
 from comp.base.progress import say
+from comp.competition.experiments.cell_experiment import CellExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.training.engines.local_engine import broken_pools_explained, how_many_workers
 from comp.training.fold_cost import SCRATCH, FoldCost, Measurement, fold_cost
@@ -103,6 +104,9 @@ def plan_of(job: FoldJob, workers: int | None, seconds: float = SECONDS) -> Plan
     check_experiment(competition, experiment)
     if not isinstance(experiment, NetworkExperiment):
         raise ConfigError(f"{job.model} trains no network, so there is nothing to plan", "name a model that does: MODEL=densenet121")
+    if isinstance(experiment, CellExperiment):
+        what = f"{job.model} sees cells, and what they cost cannot be planned yet"
+        raise ConfigError(what, "plan the same backbone on whole images: MODEL=efficientnet-lite0")
     experiment = experiment.model_copy(update={"initial_weights": SCRATCH})  # initial weights change no cost, and may not be there yet
     channels = len(input_channels_of(competition, experiment))
     networks = [(experiment, channels, False)]
@@ -113,7 +117,7 @@ def plan_of(job: FoldJob, workers: int | None, seconds: float = SECONDS) -> Plan
     with tempfile.TemporaryDirectory(prefix="plan-") as name:
         folder = Path(name)
         folds = planned_inputs(job, experiment, folder).tables.folds.count
-        images = planned_images(competition, experiment.size, folder)
+        images = planned_images(competition, experiment, folder)
         workers = how_many_workers([experiment], workers, folds)
         side_by_side = f"in {workers} processes side by side" if workers > 1 else "in one process"
         say(f"timing some steps of {job.model}, {side_by_side}")

@@ -18,7 +18,7 @@ from comp.competition.experiments.dependent_experiment import DependentExperimen
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.experiments.load import load_experiment
-from comp.competition.image_cache import SPLITS, image_files
+from comp.competition.image_cache import SPLITS, image_files, splits_of
 from comp.competition.tables import read_groups, read_test_ids, read_train
 from comp.folds.competition_folds import check_plan
 from comp.folds.fold_map import HOLDOUT, FoldMap
@@ -26,7 +26,7 @@ from comp.images.cache import bytes_of_cache, open_cache
 from comp.images.input_channels import Images
 from comp.images.problems import Files, missing_files
 from comp.images.read import one_thread_an_image, read_image, resize
-from comp.training.fold_inputs import Dependencies, FoldInputs, TrainingTables, columns_of
+from comp.training.fold_inputs import Dependencies, FoldInputs, TrainingTables, columns_of, extra_rows_of
 from comp.training.fold_job import FoldJob
 
 READ_PER_CORE = 8  # images that are read to find out how long it takes
@@ -34,7 +34,7 @@ NO_NETWORK = "0" * 16  # stands for the hash of a network that is not trained ye
 
 
 def planned_inputs(job: FoldJob, experiment: NetworkExperiment, root: Path) -> FoldInputs:
-    """The inputs of a fold whose files would lie below `root`.
+    """The inputs of a fold whose files would lie below `root`. Of its extra rows, near-duplicates of held-out images are not looked for.
 
     Raises:
         DataError: there are no tables; the message says how to get them.
@@ -44,8 +44,9 @@ def planned_inputs(job: FoldJob, experiment: NetworkExperiment, root: Path) -> F
     ids, labels = read_train(competition, paths)
     tables = TrainingTables(ids, labels, read_test_ids(competition, paths), _folds(competition, paths, ids))
     columns = columns_of(competition, experiment, labels)
+    extra = extra_rows_of(competition, paths, experiment.extra, tables.folds, job.fold, near=()) if experiment.extra else None
     return FoldInputs(
-        job, competition, experiment, Paths(competition.name, root), tables, columns, _vectors(competition, experiment, tables)
+        job, competition, experiment, Paths(competition.name, root), tables, columns, _vectors(competition, experiment, tables), extra
     )
 
 
@@ -83,8 +84,8 @@ class PlanImages:
         cache: the folder of their cache, if it is complete.
         file: in place of it, pixels of some images, and zeros for the others: a file with holes.
         shape: (N, size, size, C).
-        bytes: of the caches of train and test images, `missing_bytes` of them not written yet.
-        missing: how many train and test images are not in a cache yet.
+        bytes: of the caches of train images, test images and extra rows, `missing_bytes` of them not written yet.
+        missing: how many of these images are not in a cache yet.
         seconds: the time in which one of them is read, on all cores; None if none is missing, or their files are not there.
     """
 
@@ -101,15 +102,15 @@ class PlanImages:
         return open_cache(self.cache).images if self.cache else np.memmap(self.file, np.uint8, "r", shape=self.shape)
 
 
-def planned_images(competition: Competition, size: int, folder: Path) -> PlanImages:
+def planned_images(competition: Competition, experiment: NetworkExperiment, folder: Path) -> PlanImages:
     """The train images of a competition; `folder` is for the file in place of a cache."""
-    paths, images = Paths(competition.name), competition.images
+    paths, images, size = Paths(competition.name), competition.images, experiment.size
     assert images is not None
-    files = {split: image_files(competition, paths, split) for split in SPLITS}
-    missing = [split for split in SPLITS if not _is_cached(paths.cache(split, size), files[split])]
+    files = {split: image_files(competition, paths, split) for split in splits_of(experiment)}
+    missing = [split for split in files if not _is_cached(paths.cache(split, size), files[split])]
     shape = (len(files["train"]), size, size, len(images.channels))
     file = folder / "images.u8"
-    chosen = [(split, row) for split in SPLITS for row in _spread(len(files[split]), READ_PER_CORE * cores())]
+    chosen = [(split, row) for split in files for row in _spread(len(files[split]), READ_PER_CORE * cores())]
     some = {(split, row): _nth(files[split], row) for split, row in chosen if split in missing}
     seconds = None
     if "train" in missing:

@@ -9,17 +9,20 @@ from numpy.typing import NDArray
 
 from comp.base.errors import DataError
 from comp.base.progress import LogBar
+from comp.competition.experiments.cell_experiment import CellExperiment
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
 from comp.competition.image_cache import SPLITS
 from comp.folds.fold_map import HOLDOUT
-from comp.inference.fold import TrainedFold, load_network
+from comp.images.crops import CropCache
+from comp.inference.fold import Network, TrainedFold, load_network
 from comp.inference.weights import WeightsFile
+from comp.metrics.logits import sigmoid
 from comp.neighbours.votes import Voters
 from comp.predictions.image_identity import ImageIdentity, changes
 from comp.training.fold_inputs import FoldInputs
-from comp.training.fold_outputs import FoldResult
+from comp.training.fold_outputs import Cells, FoldResult
 from comp.training.run_record import read_record
 from comp.training.trainer import prediction_settings, trainer_of
 
@@ -44,7 +47,8 @@ def network_predicts(
     """
     settings, trainer = prediction_settings(experiment), trainer_of(experiment)
     network = load_network(file.weights, settings, slot, done)
-    images = {split: cache.images for split, cache in inputs.images().items()}
+    caches = inputs.images()
+    images = {split: cache.images for split, cache in caches.items()}
     vectors, voters = dict(inputs.depends_on.vectors) if inputs.depends_on else {}, None
     if isinstance(experiment, EmbeddingExperiment):
         embedder = TrainedFold(experiment.trainer, settings, network)
@@ -56,6 +60,11 @@ def network_predicts(
     def predict(split: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return fold.logits(images[split], rows, vectors[split][rows] if vectors else None)
 
+    def of_cells(split: str, rows: NDArray[np.int64]) -> Cells:
+        cache = caches[split]
+        assert isinstance(cache, CropCache)
+        return cells_of(network, cache, rows)
+
     made = file.provenance
     known = {key: made[key] for key in ("seed", "threads", "precision", "initial_weights", "checkpoint", "images")}
     record = record_of_training(inputs)
@@ -65,10 +74,18 @@ def network_predicts(
         check=lambda: check_images(inputs, seen, f"put the earlier ones back to go on from {inputs.weights}, or train anew: RETRAIN=1"),
         embeddings=vectors if isinstance(experiment, EmbeddingExperiment) else None,
         voters=voters,
+        cells=of_cells if isinstance(experiment, CellExperiment) else None,
         seconds=record.get("training_seconds", 0.0),
         record=record,
         packages=trainer.VERSIONS,
     )  # fmt: skip
+
+
+def cells_of(network: Network, cache: CropCache, rows: NDArray[np.int64]) -> Cells:
+    """What a network that sees cells says of each cell of some images: the row of the image, the cell's number, its probabilities."""
+    bags = cache.images
+    logits: NDArray[np.float32] = network.cells(bags, rows)  # type: ignore[attr-defined]
+    return np.repeat(rows, bags.count[rows]), cache.cells[bags.places(rows)], sigmoid(logits).astype(np.float32)
 
 
 def check_images(inputs: FoldInputs, seen: ImageIdentity, then: str) -> None:

@@ -14,12 +14,14 @@ from comp.competition.experiments.dependent_experiment import DependentExperimen
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.load import load_experiment
-from comp.competition.image_cache import SPLITS, prepare_cache
+from comp.competition.image_cache import splits_of
 from comp.folds.competition_folds import ensure_folds
 from comp.folds.fold_map import FoldMap
+from comp.folds.near_duplicates import ensure_extra_duplicates
 from comp.inference.tensor_file import read_about
 from comp.training.fold_inputs import columns_of, input_channels_of
 from comp.training.fold_job import FoldJob
+from comp.training.image_inputs import prepare_images
 from comp.training.made_otherwise import check_finished
 from comp.training.trainer import trainer_of
 
@@ -55,8 +57,10 @@ def prepare(jobs: list[FoldJob]) -> None:
         if not 0 <= job.fold < folds.count:
             raise FoldError(f"there is no fold {job.fold} in {paths.folds()}", f"type make fold-0 to make fold-{folds.count - 1}")
         if isinstance(experiment, NetworkExperiment):
-            for split in SPLITS:
-                prepare_cache(competition, paths, split, experiment.size)
+            for split in splits_of(experiment):
+                prepare_images(competition, paths, split, experiment)
+            if experiment.extra:
+                ensure_extra_duplicates(competition, paths, experiment.extra)
 
 
 def check_experiment(competition: Competition, experiment: Experiment) -> None:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from comp.base import registry
 from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
-from comp.images.input_channels import statistics
 from comp.inference.torch_device import device_name as device_name
 from comp.inference.torch_device import devices as devices
 from comp.inference.torch_device import pick_device as pick_device
@@ -58,7 +57,7 @@ def precision(experiment: TorchExperiment, device: str) -> str:
 def train(experiment: TorchExperiment, data: FoldData, run: Run) -> Trained:
     """Train one fold, from its checkpoint if it belongs to this run. The averaged network weights predict."""
     device = begin(experiment, run)
-    mean, deviation = map(torch.Tensor, statistics(data.images, data.channels))
+    mean, deviation = map(torch.Tensor, data.statistics())
     model = build_classifier(experiment, run.initial_weights, mean, deviation, torch.Tensor(data.prior()))
     loss = registry.build("losses", experiment.loss)
 

@@ -10,7 +10,9 @@ from comp.base.files import write_json
 from comp.base.processes import beside, follow_parent
 from comp.base.progress import say
 from comp.competition.experiments.experiment import NetworkExperiment
+from comp.competition.extra_rows import split_of
 from comp.images.input_channels import Images
+from comp.images.joined_images import JoinedImages
 from comp.inference.weights import WeightsFile
 from comp.predictions.image_identity import ImageIdentity
 from comp.training.curve import validation_seconds
@@ -51,6 +53,8 @@ def train_network(
         restart=job.restart,
         processes=experiment.devices,
     )  # fmt: skip
+    if inputs.extra:
+        say(f"{job.name} is also trained on {inputs.extra}")
     trained = _trained(inputs, experiment, run, gpu)
     then = f"with the earlier ones back, the same command goes on from {inputs.checkpoint}; RESTART=1 trains with the present ones"
     check_images(inputs, seen, then)
@@ -60,6 +64,7 @@ def train_network(
         "images_per_second": round(trained.images / trained.seconds, 1),
         "validation_seconds": round(validated, 1),
         "train_images": len(inputs.train_rows),
+        **({} if inputs.extra is None else {"extra_images": len(inputs.extra.rows)}),
         "loss_by_epoch": trained.losses,
         **({} if trained.skipped is None else {"skipped_steps": trained.skipped}),
         "training_seconds": round(trained.seconds + validated, 1),
@@ -76,9 +81,14 @@ def train_network(
     return written
 
 
-def fold_data(inputs: FoldInputs, experiment: NetworkExperiment, images: Images) -> FoldData:
-    """What the network of a fold is trained on; `images` are all of the train table, (N, size, size, C)."""
-    return FoldData(
+def fold_data(inputs: FoldInputs, experiment: NetworkExperiment, images: Images, extra: Images | None = None) -> FoldData:
+    """What the network of a fold is trained on.
+
+    Args:
+        images: (N, size, size, C), all of the train table.
+        extra: (M, size, size, C), all of the set of extra rows, if the experiment has one.
+    """
+    data = FoldData(
         images=images,
         labels=inputs.labels,
         train=inputs.train_rows,
@@ -88,6 +98,27 @@ def fold_data(inputs: FoldInputs, experiment: NetworkExperiment, images: Images)
         aux_features=inputs.depends_on.vectors["train"] if inputs.depends_on else None,
         held_out=np.flatnonzero(inputs.tables.folds.fold == inputs.job.fold),
     )
+    return data if extra is None else _with_extra_rows(data, inputs, extra)
+
+
+def _with_extra_rows(data: FoldData, inputs: FoldInputs, images: Images) -> FoldData:
+    """The same with the extra rows that the fold may be trained on."""
+    assert inputs.extra is not None
+    own, table = len(data.labels), inputs.extra.table
+    return replace(
+        data,
+        images=JoinedImages(data.images, images),
+        labels=np.concatenate([data.labels, table.labels[:, inputs.columns]]),
+        train=np.concatenate([data.train, own + inputs.extra.rows]),
+        ids=(*data.ids, *table.ids),
+        table=own,
+    )
+
+
+def _cached_data(inputs: FoldInputs, experiment: NetworkExperiment) -> FoldData:
+    caches = inputs.images()
+    extra = caches[split_of(experiment.extra)].images if experiment.extra else None
+    return fold_data(inputs, experiment, caches["train"].images, extra)
 
 
 def _trained(inputs: FoldInputs, experiment: NetworkExperiment, run: Run, gpu: int) -> Trained:
@@ -95,7 +126,7 @@ def _trained(inputs: FoldInputs, experiment: NetworkExperiment, run: Run, gpu: i
     run.rendezvous.unlink(missing_ok=True)
     with beside(experiment.devices - 1, _follow, inputs.job, run, gpu) as others:
         try:
-            data = fold_data(inputs, experiment, inputs.images()["train"].images)
+            data = _cached_data(inputs, experiment)
             trained: Trained = trainer_of(experiment).train(experiment, data, run)
         except RuntimeError:
             ended = wait([other.sentinel for other in others], SECONDS_TO_END)
@@ -117,7 +148,7 @@ def _follow(rank: int, job: FoldJob, run: Run, gpu: int) -> None:
     device = trainer_of(experiment).pick_device(gpu + rank)
     try:
         inputs = FoldInputs.read(job)
-        data = fold_data(inputs, experiment, inputs.images()["train"].images)
+        data = _cached_data(inputs, experiment)
         trainer_of(experiment).train(experiment, data, replace(run, rank=rank, device=device))
     except CompError as error:
         say(f"process {rank} of {job.name}: {error}")

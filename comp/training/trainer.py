@@ -30,7 +30,7 @@ from comp.base.progress import LogBar
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, RareLabels
 from comp.competition.labels import label_priors
 from comp.images.batches import Batches, Copies
-from comp.images.input_channels import Images, InputChannels
+from comp.images.input_channels import Images, InputChannels, statistics
 from comp.images.rare_copies import copies
 from comp.inference.settings import PredictionSettings
 from comp.inference.weights import Weights
@@ -59,7 +59,7 @@ def rare_copies(rare: RareLabels, labels: NDArray[np.bool_], seed: tuple[int, ..
 
 @dataclass(frozen=True)
 class FoldData:
-    """The image cache of the train table and what is known of its rows.
+    """The image cache of the train table and what is known of its rows. Extra rows, which are trained on only, follow the table's.
 
     Attributes:
         images: (N, H, W, C) uint8.
@@ -70,6 +70,7 @@ class FoldData:
         identity: (N,) equal for images of one identity, such as an antibody; None: every image is an identity of its own.
         aux_features: (N, D) further inputs of the network.
         held_out: rows to validate on while it trains, for the eye only; none are needed.
+        table: how many rows are those of the train table, if extra rows follow; None: all.
     """
 
     images: Images
@@ -80,6 +81,15 @@ class FoldData:
     identity: NDArray[np.int64] | None = None
     aux_features: NDArray[np.float32] | None = None
     held_out: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    table: int | None = None
+
+    def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation of each input channel in grey values, of images of the train table.
+
+        With extra rows: of those of them that are trained on. So nothing of a held-out image is in the network, and synthetic images do
+        not shift how real ones are normalised.
+        """
+        return statistics(self.images, self.channels, among=None if self.table is None else self.train[self.train < self.table])
 
     def prior(self) -> NDArray[np.float64]:
         """(classes,) the share of training images that carry each label, kept from 0 and 1."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from comp.competition.competition import load_competition
+from comp.competition.experiments.load import load_network
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.training.fold_cost import FoldCost
 from comp.training.fold_job import FoldJob
@@ -148,7 +149,7 @@ def test_the_slowest_process_counts_and_folds_go_in_rounds(plan):
 def test_without_images_their_time_is_not_known_and_the_rest_is(plan, models, tmp_path):
     shutil.rmtree(models.root / "data/tiny/train")
     with chdir(models.root):
-        images = planned_images(load_competition("tiny"), 32, tmp_path)
+        images = planned_images(load_competition("tiny"), load_network("tiny", load_competition("tiny")), tmp_path)
     assert (images.missing, images.seconds) == (42, None)
     lines = plan_lines(replace(plan, images=images))
     assert any(line.endswith("  42 images at 512 px; the time is not known, as images are missing") for line in lines)

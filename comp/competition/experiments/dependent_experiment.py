@@ -39,3 +39,10 @@ class CascadeExperiment(DependentExperiment, TorchExperiment):
     """A timm backbone whose last layer also gets the embeddings and the neighbours' votes; see `comp.training.cascade_trainer`."""
 
     trainer: Literal["cascade"]  # type: ignore[assignment]
+
+    @field_validator("extra")
+    @classmethod
+    def _has_no_extra_rows(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("a cascade needs embeddings of all images that it is trained on, and extra rows have none")
+        return value

@@ -2,9 +2,11 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from comp.base.errors import ConfigError
 from comp.base.files import hash_of
+from comp.base.paths import check_name
 from comp.base.schema import Strict
 
 LARGEST_SEED = 2**32 - 1
@@ -107,6 +109,7 @@ class NetworkExperiment(Experiment):
     `backbone` is its name and `initial_weights` where they come from; each trainer says what both may be.
     `channels` is a plug-in of `comp/images/channels/`: what the network sees of the stains. A list picks some of the competition's.
     `rare` adds changed copies of images with rare labels; `augmentation` then changes only the other images.
+    `extra` is the name of a set of extra rows, which are trained on only: see `comp.competition.extra_rows`.
     `tta` (test-time augmentation) is the number of flips and quarter turns whose logits are averaged in prediction.
     `predict_batch_size` is how many images are predicted at once, twice the batch size of training by default. It changes speed and memory,
     so it is no part of what is dumped, compared and hashed.
@@ -117,6 +120,7 @@ class NetworkExperiment(Experiment):
     size: int = Field(512, ge=16, le=4096)
     channels: Spec = Field(default_factory=lambda: {"name": "pick"})
     rare: RareLabels | None = None
+    extra: str | None = None
     augmentation: Spec = Field(default_factory=lambda: {"name": "dihedral"})
     sampler: Spec = Field(default_factory=lambda: {"name": "shuffle"})
     tta: Literal[1, 2, 4, 8] = 1
@@ -125,6 +129,20 @@ class NetworkExperiment(Experiment):
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     plug_ins: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
     of_prediction: ClassVar[frozenset[str]] = frozenset({"tta"})
+
+    @model_serializer(mode="wrap")
+    def _without_absent_extra(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`extra` came later: it is left out where there is none, so that folds from before it stay as they are asked for."""
+        dumped: dict[str, Any] = dump(self)
+        return {key: value for key, value in dumped.items() if key != "extra" or value is not None}
+
+    @field_validator("extra")
+    @classmethod
+    def _names_a_set(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else check_name("set of extra rows", value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
     @property
     def devices(self) -> int:

@@ -7,6 +7,7 @@ from comp.base.errors import ConfigError
 from comp.base.paths import config
 from comp.base.schema import merge, parse, read_config
 from comp.competition.competition import Competition
+from comp.competition.experiments.cell_experiment import CellExperiment
 from comp.competition.experiments.channels_experiment import ChannelsExperiment
 from comp.competition.experiments.dependent_experiment import CascadeExperiment, NeighboursExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
@@ -20,6 +21,7 @@ TRAINERS: dict[str, type[Experiment]] = {
     "channels": ChannelsExperiment,
     "cascade": CascadeExperiment,
     "neighbours": NeighboursExperiment,
+    "cells": CellExperiment,
     "keras": KerasExperiment,
 }
 

@@ -12,9 +12,11 @@ from comp.base.files import atomic_write, hash_of
 from comp.base.locks import lock
 from comp.base.paths import HUB, SHIPPED, PackagePaths, Paths, code_root, config, configs, copied_competition, copied_data
 from comp.competition.competition import Competition
+from comp.competition.experiments.cell_experiment import CellExperiment
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
-from comp.competition.image_cache import SPLITS
+from comp.competition.extra_rows import TABLE
+from comp.competition.image_cache import splits_of
 from comp.training.engines.ray_copy import Files
 from comp.training.fold_job import FoldJob
 
@@ -50,11 +52,14 @@ def shared_files(job: FoldJob) -> Files:
 
 
 def needed_for(experiment: Experiment, paths: Paths, fold: int) -> list[Path]:
-    """The image caches, embeddings and files of initial weights of an experiment, all below the project's folder."""
+    """The image caches, extra rows, embeddings and files of initial weights of an experiment, all below the project's folder."""
     files = []
     if isinstance(experiment, NetworkExperiment):
-        for split in SPLITS:
-            files += list(paths.cache(split, experiment.size).glob("*"))
+        for split in splits_of(experiment):
+            plan = experiment.plan.name if isinstance(experiment, CellExperiment) else None
+            files += list((paths.crops(split, plan) if plan else paths.cache(split, experiment.size)).glob("*"))
+        if experiment.extra:
+            files += [paths.extra(experiment.extra) / TABLE, paths.extra_duplicates(experiment.extra)]
         weights = Path(experiment.initial_weights)
         if weights.is_file() and not weights.is_absolute() and ".." not in weights.parts:
             files.append(weights)

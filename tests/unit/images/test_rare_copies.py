@@ -107,3 +107,16 @@ def test_copies_keep_their_brightness_unless_the_yaml_says_otherwise():
 def test_a_target_below_the_threshold_is_refused():
     with pytest.raises(ConfigError, match=r"target \(10\) is less than below \(20\)"):
         parse(RareLabels, {"below": 20, "target": 10}, "a file")
+
+
+def test_only_rows_that_may_be_copied_are():
+    labels = np.random.default_rng(0).random((200, 6)) < 0.08
+    labels[:, 5] = False
+    labels[0, 5] = True
+    may = np.arange(200) % 3 == 1
+    found = copies(labels, 30, 40, np.random.default_rng(1), may)
+    assert may[found].all()
+    assert ((labels.sum(axis=0) + labels[found].sum(axis=0))[:5] >= 40).all()
+    assert labels[found][:, 5].sum() == 0  # its only row must not be copied
+    every = copies(labels, 30, 40, np.random.default_rng(1), np.ones(200, bool))
+    assert every.tolist() == copies(labels, 30, 40, np.random.default_rng(1)).tolist()

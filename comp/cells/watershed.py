@@ -1,0 +1,69 @@
+"""From the maps of the segmenting network to numbered objects: seeds where a pixel lies deep inside, grown by a watershed."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, find_objects, gaussian_filter
+from scipy.ndimage import label as connected
+from skimage.morphology import h_maxima
+from skimage.segmentation import expand_labels, watershed
+
+from comp.cells.stains import resized
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+INSIDE = 0.5  # probability from which a pixel belongs to an object
+SMOOTH = 1 / 12  # of the diameter: the depth is smoothed before seeds are taken
+SMALLEST = 0.1  # of the area of a circle with the diameter; smaller nuclei are dirt
+
+
+def nuclei(inside: Floats, depth: Floats, diameter: float, valley: float) -> Labels:
+    """Nuclei numbered 1, 2, ... of their maps (H, W).
+
+    Args:
+        inside: probability that a pixel lies in a nucleus.
+        depth: how deep, 0 to 1.
+        diameter: that nuclei are expected to have, in pixels.
+        valley: how far the depth must fall between two nuclei.
+    """
+    body = inside > INSIDE
+    if not body.any():
+        return np.zeros(body.shape, np.int32)
+    hills = np.where(body, gaussian_filter(depth, SMOOTH * diameter), 0)
+    seeds, _ = connected(h_maxima(hills, valley))
+    return numbered(watershed(-hills, seeds, mask=body), SMALLEST * np.pi / 4 * diameter**2)
+
+
+def cells(inside: Floats, depth: Floats, seeds: Labels) -> Labels:
+    """The cells around nuclei: each has the number of its nucleus, and holds it.
+
+    Args:
+        inside, depth: maps (H, W) of the cells.
+        seeds: nuclei (H, W).
+    """
+    return np.asarray(watershed(-depth, seeds, mask=(inside > INSIDE) | (seeds > 0)), np.int32)
+
+
+def numbered(labels: NDArray[np.integer], smallest: float) -> Labels:
+    """Objects of at least `smallest` pixels numbered 1, 2, ... without gaps; holes inside one are filled."""
+    found = np.zeros(labels.shape, np.int32)
+    count = 0
+    for number, box in enumerate(find_objects(labels), start=1):
+        if box is None:
+            continue
+        own = binary_fill_holes(labels[box] == number)
+        if own.sum() >= smallest:
+            count += 1
+            found[box][own & (found[box] == 0)] = count
+    return found
+
+
+def at_size(labels: Labels, inside: Floats, shape: tuple[int, int]) -> Labels:
+    """Objects at another size (H, W); at a larger one their outlines follow the map `inside`, not the pixels of `labels`."""
+    if labels.shape == shape:
+        return labels
+    found = np.asarray(cv2.resize(labels, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT), np.int32)
+    factor = shape[0] / labels.shape[0]
+    if factor <= 1:
+        return found
+    return np.where(resized(inside, shape) > INSIDE, expand_labels(found, factor), 0).astype(np.int32)

@@ -1,0 +1,44 @@
+"""`make segmenter` as a user types it: a file that make cells takes, and errors on one line."""
+
+import numpy as np
+import pytest
+
+from comp.training import segmenter_fields
+from comp.training.segmenter_training import Settings
+from tests.unit.training.test_segmenter_training import write_fields
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Few painted fields, and a tiny network."""
+    monkeypatch.setattr(segmenter_fields, "PAINTED", segmenter_fields.PAINTED.model_copy(update={"train": 140}))
+    monkeypatch.setattr(segmenter_fields, "MOST", 3)
+    monkeypatch.setattr(Settings.__init__, "__defaults__", ("test_resnet", (16, 8, 8), 3, 2, 2e-3, 0, 1, False))
+
+
+def test_a_trained_segmenter_segments(project, tmp_path, small):
+    data = write_fields(tmp_path / "fields")
+    ended = project.call("segmenter", "--data", str(data), "--out", "mine.safetensors", "--steps", "3")
+    assert ended.returncode == 0, ended.stderr
+    assert "wrote mine.safetensors; score it: make score-cells" in ended.stdout
+    assert sorted(path.name for path in project.root.glob("mine*")) == ["mine.safetensors"]
+    scored = project.call("score_cells", "--data", str(data), "--segmenter", "mine.safetensors")
+    assert scored.returncode == 0, scored.stderr
+    assert [line.split("  ")[0] for line in scored.stdout.splitlines()[1:]] == [
+        f"{name}, nuclei{part}" for name in ("segmenter", "Otsu and watershed") for part in ("", ", held out")
+    ]
+    otsu = scored.stdout.splitlines()[-1].split()
+    assert float(otsu[otsu.index("out") + 2]) == pytest.approx(1)  # discs on black are easy
+    assert np.isfinite(float(scored.stdout.splitlines()[1].split()[3]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "DATA is missing: type: make segmenter DATA=dir"),
+        (["--data", "nowhere"], "there is no folder nowhere"),
+        (["--data", "data/tiny/train"], "no image in data/tiny/train has a true mask in data/tiny/train"),
+    ],
+)
+def test_mistakes_are_one_line(project, arguments, message):
+    assert message in project.refused(project.call("segmenter", *arguments))
