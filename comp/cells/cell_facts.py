@@ -96,7 +96,8 @@ def _median(values: Values) -> float:
 
 
 def _spread(values: Values) -> float:
-    if not len(values):
+    """The range of the middle half over the median; NaN if that is 0, where most nuclei are smaller than a pixel."""
+    if not len(values) or not np.median(values):
         return np.nan
     low, high = np.percentile(values, [25, 75])
     return float((high - low) / np.median(values))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from comp.cells.scale import DIAMETER, equivalent_diameters
 from comp.cells.stains import BRIGHTEST, STAINS, Plane, planes
-from comp.cells.targets import targets
+from comp.cells.targets import between, targets
 
 SIDE = 128  # pixels of a crop
 SCALES = (0.6, 1.7)  # of nuclei, around `DIAMETER`
@@ -20,6 +20,7 @@ GAMMAS, GAINS = (0.6, 1.6), (0.6, 1.4)
 NOISE, BLUR = 0.06, 1.2  # at most: standard deviation, and pixels
 UNEVEN = 0.3  # standard deviation of the logarithm of the light
 ONE_MISSING, BOTH_MISSING = 0.2, 0.2  # probabilities that microtubules, reticulum or both are left out
+NEAR, BETWEEN = 5, 5.0  # pixels within which two objects are near each other, and how much these pixels count
 EMPTY = 0.04  # share of crops that show nothing but noise
 
 
@@ -42,11 +43,17 @@ class Field:
 
 @dataclass(frozen=True)
 class Sample:
-    """A crop (SIDE, SIDE): planes (.., 3), targets (.., 4) in the order of the network's maps; `has_cells` if the last two are known."""
+    """A crop (SIDE, SIDE).
+
+    Attributes:
+        planes: (.., 3).
+        targets: (.., 4) in the order of the network's maps.
+        weights: (.., 4) how much a pixel of a map counts; 0 for cells that are not known.
+    """
 
     planes: Plane
     targets: NDArray[np.float32]
-    has_cells: bool
+    weights: NDArray[np.float32]
 
 
 def field_of(channels: dict[str, NDArray[np.generic]], nuclei: NDArray[np.integer], cells: NDArray[np.integer] | None = None) -> Field:
@@ -90,7 +97,16 @@ def draw_sample(fields: Sequence[Field], generator: Generator) -> Sample:
     nuclei = crop(field.nuclei.astype(np.float32), cv2.INTER_NEAREST).astype(np.int32)
     cells = np.zeros_like(nuclei) if field.cells is None else crop(field.cells.astype(np.float32), cv2.INTER_NEAREST).astype(np.int32)
     wanted = np.concatenate([targets(nuclei), targets(cells)], axis=-1)
-    return Sample(_developed(stains, generator), wanted, field.cells is not None)
+    weights = np.stack([_weight(nuclei)] * 2 + [_weight(cells) * (field.cells is not None)] * 2, axis=-1)
+    return Sample(_developed(stains, generator), wanted, weights)
+
+
+def _weight(labels: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(H, W) how much pixels count: those between objects count more, so that objects that touch are told apart.
+
+    So do Ronneberger, Fischer and Brox (MICCAI 2015), with weights that fall off with the distances to both objects.
+    """
+    return np.where(between(labels, NEAR), BETWEEN, 1.0).astype(np.float32)
 
 
 def _rotation(angle: float) -> NDArray[np.float64]:
@@ -129,4 +145,4 @@ def _empty(generator: Generator) -> Sample:
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), blur), np.float32)
     noise = noise + _uneven(generator, generator.uniform(0, 2))
     shown = planes({stain: noise[..., number] for number, stain in enumerate(STAINS)})
-    return Sample(_developed(shown, generator), np.zeros((SIDE, SIDE, 4), np.float32), True)
+    return Sample(_developed(shown, generator), np.zeros((SIDE, SIDE, 4), np.float32), np.ones((SIDE, SIDE, 4), np.float32))

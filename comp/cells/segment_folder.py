@@ -28,6 +28,7 @@ from comp.images.formats.stored import StoredChannel
 from comp.images.problems import check_no_problems
 from comp.images.read import read_channels
 
+FEWEST = 24  # images for each process: it takes seconds to start
 MADE_WITH, TABLE, OUTLINES, UNREADABLE = "made-with.json", "cells.csv", "outlines.png", "unreadable.csv"
 SHEET = 12  # images on the sheet of outlines
 MOST_CELLS = 65_535  # numbers of a 16-bit mask
@@ -116,12 +117,13 @@ def _check_made_with(job: CellJob) -> None:
 
 def _segmented(job: CellJob, images: Sequence[CellImage], workers: int, device: str) -> Iterator[str]:
     """Segment images; yields what is wrong with each, "" if nothing."""
-    if workers <= 1 or len(images) <= 1:
+    workers = min(workers, len(images) // FEWEST)
+    if workers <= 1:
         with one_thread_each():
             _start(job.segmenter, device)
             yield from map(_segment, repeat(job), images)
         return
-    with worker_pool(min(workers, len(images)), _start_worker, job.segmenter, device) as pool:
+    with worker_pool(workers, _start_worker, job.segmenter, device) as pool:
         yield from pool.map(_segment, repeat(job), images)
 
 

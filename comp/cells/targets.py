@@ -23,3 +23,11 @@ def targets(labels: NDArray[np.integer]) -> Floats:
         distance = cv2.distanceTransform(own, cv2.DIST_L2, 5)[1:-1, 1:-1]
         depth[box] += distance / distance.max()
     return np.stack([inside, depth], axis=-1)
+
+
+def between(labels: NDArray[np.integer], side: int) -> NDArray[np.bool_]:
+    """The pixels (H, W) of a label image in whose neighbourhood, a square of `side` pixels, there are two objects or more."""
+    square = np.ones((side, side), np.uint8)
+    highest = cv2.dilate(labels.astype(np.float32), square)
+    lowest = cv2.erode(np.where(labels > 0, labels, np.inf).astype(np.float32), square)
+    return np.asarray((highest > 0) & (highest != lowest), bool)

@@ -94,7 +94,7 @@ def crops_of(images: NewImages, plans: Sequence[CropPlan], folder: Path) -> dict
     """
     if not plans:
         return {}
-    cells = importlib.import_module("comp.cells.new_cells")  # a package, which has no such models, is without it
+    cells = importlib.import_module("comp.cells.new_cells")  # a package of other models is without it
     found: dict[CropPlan, Bags] = cells.crops_of(images.files, images.channels, images.levels, plans, folder)
     return found
 

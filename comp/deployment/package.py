@@ -23,6 +23,8 @@ from comp.stacking.stack import Stack
 from comp.stacking.test_duplicates import test_duplicates
 
 ENTRY = "comp.deployment.packaged"
+CELLS = ("comp.cells.new_cells", "comp.inference.cells_network")
+SEGMENTER = code_root() / "comp/cells/segmenter.safetensors"
 OTHER_FORMATS = (".jpg", ".jpeg", ".tif", ".tiff")  # endings of files that OpenCV does not read here
 NOT_ALWAYS = {
     "lightgbm",
@@ -73,10 +75,6 @@ def _check(task: Task, stack: FittedStack, out: Path) -> None:
     if stack.features:
         what = f"the stack {stack.name} uses tables of features ({', '.join(stack.features)}), which new images lack"
         raise PredictionError(what, f"package another one, without `features` in its YAML: make package COMP={name} STACK=...")
-    trained = models_here(task, None)
-    if cells := [model for model in stack.needed if trained.experiment(model)["trainer"] == "cells"]:
-        then = f"package a stack without them: make stack COMP={name} MODELS=..., then make package"
-        raise PredictionError(f"a package cannot find cells yet, which {', '.join(cells)} need", then)
     if out.exists() and not PackagePaths(out).description().exists():
         raise DataError(f"{out} exists and is no package", "remove it, or choose another OUT")
 
@@ -124,10 +122,12 @@ def _model_files(task: Task, stack: FittedStack, experiments: Mapping[str, Any],
 def _write_code(package: PackagePaths, stack: FittedStack, experiments: Mapping[str, Any], about: PackageDescription) -> None:
     """Copy the modules that the script needs, and name the packages that they need."""
     keras = [experiment["trainer"] == "keras" for experiment in experiments.values() if "size" in experiment]
+    trainers = {experiment["trainer"] for experiment in experiments.values()}
     frameworks = ["keras"] * any(keras) + ["torch"] * (not all(keras))
     entries = [
         ENTRY,
         *(f"comp.inference.{framework}_network" for framework in frameworks),
+        *(CELLS if "cells" in trainers else ()),
         *(f"{registry.PACKAGES['blenders']}.{name}" for name in registry.names("blenders")),
         *(f"comp.images.formats.{name}" for name in FORMATS),
     ]
@@ -135,7 +135,10 @@ def _write_code(package: PackagePaths, stack: FittedStack, experiments: Mapping[
     for path in modules:
         write_text(package.module(path), path.read_text())
     used = {"lightgbm"} if _uses("lightgbm", stack.stack) else set()
-    used |= {"segmentation_models_pytorch"} if any(experiment["trainer"] == "channels" for experiment in experiments.values()) else set()
+    used |= {"segmentation_models_pytorch"} if trainers & {"channels", "cells"} else set()
+    if "cells" in trainers:
+        used |= {"scipy"}
+        shutil.copyfile(SEGMENTER, package.module(SEGMENTER))
     used |= set(DECODERS) if about.pattern.lower().endswith(OTHER_FORMATS) else set()
     write_text(package.requirements(), package_texts.requirements(other_packages(modules) - NOT_ALWAYS | used))
 

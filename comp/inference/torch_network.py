@@ -102,7 +102,7 @@ def network_on_device(weights: Weights, settings: PredictionSettings, slot: int)
     device = torch.device(pick_device(slot))
     use(device)
     tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()}
-    return trained_network(weights.trainer, weights.network["backbone"], weights.network["options"], tensors).to(device), device
+    return trained_network(weights.trainer, weights.network, tensors).to(device), device
 
 
 def _prediction_of(trainer: str, network: nn.Module) -> Callable[..., Tensor]:

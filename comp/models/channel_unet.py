@@ -77,6 +77,12 @@ class ChannelUNet(nn.Module):
         drawn = self._grey(self._draw(images, given)).clamp(0, WHITE).permute(0, 2, 3, 1)
         return torch.where(given[:, None, None] > 0, images.float(), drawn)
 
+    def maps(self, images: Tensor) -> Tensor:
+        """(B, H, W, C) grey values: each channel of images (B, H, W, C) as it is drawn from all others that are not black."""
+        present = (images.amax(dim=(1, 2)) > 0).float()
+        others = 1 - torch.eye(images.shape[-1], device=images.device)
+        return torch.stack([self.draw(images, present * given)[..., channel] for channel, given in enumerate(others)], dim=-1)
+
     def features(self, images: Tensor) -> Tensor:
         """(B, width) of the encoder's last level, the mean over its pixels, with all channels given that are not black."""
         given = (images.amax(dim=(1, 2)) > 0).float()

@@ -1,6 +1,6 @@
 """The PyTorch networks: a timm backbone as a classifier of stained images, as an embedder, and as a cascade; and any trained network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import timm
@@ -54,35 +54,49 @@ class Embedder(nn.Module):
 
 
 class Cascade(nn.Module):
-    """Grey values (B, H, W, C) uint8 and auxiliary features (B, D) in, logits (B, classes) out."""
+    """Grey values (B, H, W, C) uint8 and auxiliary features (B, D) in, logits (B, classes) out.
 
-    def __init__(self, features: Classifier, width: int, aux_count: int, outputs: int) -> None:
+    `maps` are trained networks with a method `maps`, of such images to further input channels (B, H, W, M). They learn nothing more.
+    """
+
+    def __init__(self, features: Classifier, width: int, aux_count: int, outputs: int, maps: Iterable[nn.Module] = ()) -> None:
         super().__init__()
         self.features = features
         self.norm = nn.BatchNorm1d(aux_count)
         self.head = nn.Linear(width + aux_count, outputs)
+        self.maps = nn.ModuleList(maps).requires_grad_(False).eval()
 
     def forward(self, images: Tensor, aux_features: Tensor) -> Tensor:
-        return self.head(torch.cat([self.features(images), self.norm(aux_features)], dim=1))
+        return self.head(torch.cat([self.features(self.with_maps(images)), self.norm(aux_features)], dim=1))
+
+    def with_maps(self, images: Tensor) -> Tensor:
+        """The images, followed by all maps of them."""
+        with torch.no_grad():
+            return torch.cat([images, *(network.maps(images) for network in self.maps)], dim=-1)  # type: ignore[operator]
+
+    def train(self, mode: bool = True) -> "Cascade":
+        super().train(mode)
+        self.maps.eval()
+        return self
 
 
-def trained_network(trainer: str, backbone: str, options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
+def trained_network(trainer: str, built: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
     """A trained network in evaluation mode, without the metric loss that it was trained with.
 
     Args:
         trainer: "torch", "metric", "channels" or "cascade".
-        backbone, options: the arguments of `timm.create_model`; of "channels", those of `comp.models.channel_unet.build_unet`.
+        built: `backbone` and `options`, the arguments of `timm.create_model`; of "channels", those of
+            `comp.models.channel_unet.build_unet`; and `maps`, the same for each network that draws maps.
         tensors: the state of the whole network, its metric loss apart.
 
     Raises:
         RuntimeError: the tensors are not those of this network.
     """
     if trainer == "channels":
-        from comp.models.channel_unet import trained_unet  # imported here: other networks need no package for U-Nets
-
-        return _in_use(trained_unet(backbone, options, tensors), tensors)
+        return trained_maps([built], [tensors])[0]
     prefix = "" if trainer == "torch" else "features."
-    inner = Classifier(timm.create_model(backbone, pretrained=False, **options), tensors[f"{prefix}mean"], tensors[f"{prefix}deviation"])
+    backbone = timm.create_model(built["backbone"], pretrained=False, **built["options"])
+    inner = Classifier(backbone, tensors[f"{prefix}mean"], tensors[f"{prefix}deviation"])
     network: nn.Module = inner
     if trainer == "metric":
         size, width = tensors["embed.0.weight"].shape
@@ -90,8 +104,24 @@ def trained_network(trainer: str, backbone: str, options: Mapping[str, Any], ten
         network = Embedder(inner, width, size, nn.Identity(), head)
     elif trainer == "cascade":
         aux_count, (outputs, inputs) = len(tensors["norm.weight"]), tensors["head.weight"].shape
-        network = Cascade(inner, inputs - aux_count, aux_count, outputs)
+        maps = built.get("maps", ())
+        of_maps = [below(tensors, f"maps.{number}.") for number in range(len(maps))]
+        network = Cascade(inner, inputs - aux_count, aux_count, outputs, trained_maps(maps, of_maps))
     return _in_use(network, tensors)
+
+
+def trained_maps(built: Sequence[Mapping[str, Any]], tensors: Sequence[Mapping[str, Tensor]]) -> list[nn.Module]:
+    """The networks that draw maps, each from how it is built and its state."""
+    if not built:
+        return []
+    from comp.models.channel_unet import trained_unet  # imported here: other networks need no package for U-Nets
+
+    return [_in_use(trained_unet(one["backbone"], one["options"], own), own) for one, own in zip(built, tensors, strict=True)]
+
+
+def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _in_use(network: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:

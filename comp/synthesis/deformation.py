@@ -45,13 +45,13 @@ class Deformation:
 
 
 def deformed(
-    image: NDArray[np.uint8], cells: NDArray[np.uint16], deformation: Deformation, generator: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    image: NDArray[np.float32], cells: NDArray[np.uint16], deformation: Deformation, generator: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     """An image (H, W) or (H, W, C) and its cell numbers (H, W), deformed alike. Outside, the image is mirrored, and there are no cells."""
     x, y = deformation.maps(cells.shape, generator)
     bent = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     numbers = cv2.remap(cells, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    return np.asarray(bent, np.uint8), np.asarray(numbers, np.uint16)
+    return np.asarray(bent, np.float32), np.asarray(numbers, np.uint16)
 
 
 def _smooth_noise(shape: tuple[int, int], generator: np.random.Generator) -> NDArray[np.float32]:

@@ -21,15 +21,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CellField:
-    """The protein channel of an image, and its cells.
+    """The protein channel of an image, its cells, and what follows its deformation.
 
     Attributes:
         green: (H, W) uint8.
         cells: (H, W) the number of the cell that covers a pixel, 0 outside cells.
+        follows: (H, W, R) any planes, such as what a network could not draw of the R reference channels.
     """
 
     green: NDArray[np.uint8]
     cells: NDArray[np.uint16]
+    follows: NDArray[np.float32]
 
     @cached_property
     def shapes(self) -> "Shapes":
@@ -95,20 +97,19 @@ def recombined(base: CellField, donors: Sequence[CellField], generator: np.rando
 
     Cells that lie whole in both the base and the new field are replaced. A donor's cell is turned, mirrored and stretched so that its
     ellipse becomes that of the place. Cells that would have to be stretched too far are not taken. The brightness of each donor is matched
-    to that of the base.
+    to that of the base. The planes that follow are those of the base, deformed.
 
     Args:
         donors: fields with the same labels; the base itself may be one of them.
     """
-    green, cells = deformed(base.green, base.cells, Deformation(), generator)
+    bent, cells = deformed(np.dstack([base.green, base.follows]).astype(np.float32), base.cells, Deformation(), generator)
+    planes = np.atleast_3d(bent)  # OpenCV drops the axis of a single plane
+    result, follows = planes[..., 0].copy(), planes[..., 1:]
     places = Shapes.of(np.where(np.isin(cells, base.shapes.number), cells, 0).astype(np.uint16))  # those that the image has whole
     known = [(donor, row) for donor in donors for row in range(len(donor.shapes))]
-    if not known:
-        return CellField(green, cells)
-    result = green.astype(np.float32)
     areas = np.array([donor.shapes.area[row] for donor, row in known])
     soft = SOFT * min(cells.shape)
-    for place in range(len(places)):
+    for place in range(len(places) if known else 0):
         if generator.random() >= share:
             continue
         tried = generator.integers(len(known), size=TRIED)
@@ -120,7 +121,7 @@ def recombined(base: CellField, donors: Sequence[CellField], generator: np.rando
         matrix = places.axes[place] @ np.diag(stretch * flips) @ donor.shapes.axes[row].T
         gain = np.clip(base.brightness / max(donor.brightness, 1e-6), 1 / MOST_GAIN, MOST_GAIN)
         _put(result, cells, (places, place), (donor, row), (matrix, float(gain), soft))
-    return CellField(np.clip(np.rint(result), 0, 255).astype(np.uint8), cells)
+    return CellField(np.clip(np.rint(result), 0, 255).astype(np.uint8), cells, follows)
 
 
 def _put(

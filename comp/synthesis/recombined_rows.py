@@ -1,5 +1,8 @@
 """Recombined images of rare labels, for one fold: cells of its training images in new fields, with reference channels drawn to fit.
 
+A network that sees the protein alone draws the mean of what the references may be: smooth and dim. A model would learn that such references
+mean rare labels. So what the network could not draw of the first source, its residual, is deformed like the source and added.
+
 The network that draws the reference channels is that of the same fold. It was trained on the rows of all other folds, so no other fold may
 be trained on what it draws: `only_fold` of each row is the fold.
 """
@@ -59,7 +62,8 @@ class Recombiner:
         images: (N, size, size, C) of the train images `ids`.
         protein: the number of the protein channel; the others are reference channels, in their order.
         cells_of: where the cells of a train image are.
-        draw_references: the reference channels that fit to protein channels.
+        draw_references: the reference channels that fit to protein channels. Each source is drawn by itself, so that an image does not
+            depend on the others of its batch.
     """
 
     images: Images
@@ -76,15 +80,20 @@ class Recombiner:
     def draw(self, batches: Sequence[Sequence[SyntheticRow]]) -> Iterator[NDArray[np.uint8]]:
         """The images (B, size, size, C) of each batch, whose rows are all of this fold."""
         for batch in batches:
-            green = np.stack([self.green_of(row) for row in batch])
-            yield np.insert(self.draw_references(green), self.protein, green, axis=-1)
+            fields = [self.field_of(row) for row in batch]
+            green = np.stack([field.green for field in fields])
+            references = self.draw_references(green) + np.stack([field.follows for field in fields])
+            yield np.insert(np.clip(np.rint(references), 0, 255).astype(np.uint8), self.protein, green, axis=-1)
 
-    def green_of(self, row: SyntheticRow) -> NDArray[np.uint8]:
-        """(size, size): the protein channel of a row, from its sources."""
+    def field_of(self, row: SyntheticRow) -> CellField:
+        """The protein channel of a row, from its sources, and the residual of the first one's reference channels."""
         fields = [self._field(source) for source in row.sources]
-        return recombined(fields[0], fields, np.random.default_rng([*row.seed, STREAM])).green
+        return recombined(fields[0], fields, np.random.default_rng([*row.seed, STREAM]))
 
     def _field(self, image_id: str) -> CellField:
         if image_id not in self._fields:
-            self._fields[image_id] = CellField(self.images[self._row_of[image_id]][..., self.protein], self.cells_of(image_id))
+            image = self.images[self._row_of[image_id]]
+            green, references = image[..., self.protein], np.delete(image, self.protein, axis=-1)
+            residual = references - self.draw_references(green[None])[0].astype(np.float32)
+            self._fields[image_id] = CellField(green, self.cells_of(image_id), residual)
         return self._fields[image_id]

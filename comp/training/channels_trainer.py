@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from comp.base.errors import CompError, ConfigError
 from comp.competition.experiments.channels_experiment import ChannelsExperiment
-from comp.images.input_channels import Images
+from comp.images.input_channels import Images, InputChannels
 from comp.images.pixel_moments import PixelMoments, pixel_moments
 from comp.inference.tensor_file import read_about
 from comp.inference.torch_network import Predictor, weights_of
-from comp.inference.weights import read_weights
+from comp.inference.weights import Weights, read_weights
 from comp.models.backbone import check_backbone
 from comp.models.channel_unet import WHITE, ChannelUNet, build_unet, width_of
 from comp.models.initial_weights import pretrained_options
@@ -85,8 +85,14 @@ def train(experiment: ChannelsExperiment, data: FoldData, run: Run) -> Trained:
         what = f"{experiment.model}: training diverged, the features of images are not finite"
         raise CompError(what, what_to_lower(experiment, device.type))
     averaged.fit_embedding(torch.from_numpy(features).to(device))
-    options = {"channels": len(data.channels), "decoder": list(experiment.decoder)}
-    return state.trained(weights_of("channels", averaged, experiment.backbone, options, data.channels))
+    return state.trained(described(experiment, averaged))
+
+
+def described(experiment: ChannelsExperiment, network: ChannelUNet) -> Weights:
+    """A network with how it is built. It sees all channels of the competition."""
+    count = len(network.mean)
+    options = {"channels": count, "decoder": list(experiment.decoder)}
+    return weights_of("channels", network, experiment.backbone, options, InputChannels(tuple(range(count))))
 
 
 def build_model(experiment: ChannelsExperiment, source: str, moments: PixelMoments) -> ChannelUNet:

@@ -11,7 +11,7 @@ from comp.base import registry
 from comp.base.errors import ConfigError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, Top
 from comp.competition.experiments.metric_experiment import MetricExperiment
@@ -24,6 +24,8 @@ from comp.folds.train_only_rows import Pairs, TrainOnlyRows
 from comp.images.cache import Cache
 from comp.images.crops import CropCache
 from comp.images.input_channels import InputChannels
+from comp.inference.map_networks import read_map_network
+from comp.inference.weights import Weights
 from comp.predictions.embeddings import read_network, side_by_side
 from comp.predictions.provenance import Provenance, data_fingerprint
 from comp.training.fold_job import FoldJob
@@ -61,22 +63,26 @@ class Dependencies:
     Attributes:
         vectors: "train" and "test" -> (N, D) for the rows of that table.
         networks: model -> its `Provenance.network`.
+        maps: the networks whose maps are further input channels.
     """
 
     vectors: dict[str, NDArray[np.float32]]
     networks: dict[str, str]
+    maps: tuple[Weights, ...] = ()
 
     @classmethod
     def read(cls, paths: Paths, experiment: DependentExperiment, fold: int, tables: TrainingTables) -> "Dependencies":
         """The embeddings of all models that the experiment names, concatenated.
 
         Raises:
-            PredictionError: as `read_network`.
+            PredictionError: as `read_network` and `read_map_network`.
         """
         networks = [read_network(paths, model, fold, tables.folds.fingerprint, tables.fingerprint) for model in experiment.embeddings]
         joined = side_by_side(networks)
         made = {each.provenance.model: each.provenance.network for each in networks}
-        return cls({"train": joined.of(tables.ids), "test": joined.of(tables.test_ids)}, made)
+        drawing = experiment.maps if isinstance(experiment, CascadeExperiment) else ()
+        maps = tuple(read_map_network(paths, model, fold, (tables.folds.fingerprint, tables.fingerprint)) for model in drawing)
+        return cls({"train": joined.of(tables.ids), "test": joined.of(tables.test_ids)}, made, maps)
 
 
 @dataclass(frozen=True, eq=False)

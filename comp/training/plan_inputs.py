@@ -14,9 +14,10 @@ from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.base.processes import cores
 from comp.competition.competition import Competition
-from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.channels_experiment import ChannelsExperiment
+from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
-from comp.competition.experiments.experiment import NetworkExperiment
+from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.load import load_experiment
 from comp.competition.image_cache import SPLITS, image_files, splits_of
 from comp.competition.tables import read_groups, read_test_ids, read_train
@@ -26,6 +27,7 @@ from comp.images.cache import bytes_of_cache, open_cache
 from comp.images.input_channels import Images
 from comp.images.problems import Files, missing_files
 from comp.images.read import one_thread_an_image, read_image, resize
+from comp.inference.weights import Weights
 from comp.training.fold_inputs import Dependencies, FoldInputs, TrainingTables, columns_of, extra_rows_of
 from comp.training.fold_job import FoldJob
 
@@ -61,13 +63,25 @@ def _folds(competition: Competition, paths: Paths, ids: tuple[str, ...]) -> Fold
 
 
 def _vectors(competition: Competition, experiment: NetworkExperiment, tables: TrainingTables) -> Dependencies | None:
-    """Random vectors in place of the embeddings of other models."""
+    """Random vectors in place of the embeddings of other models, and untrained networks in place of those that draw maps."""
     if not isinstance(experiment, DependentExperiment):
         return None
     models = [load_experiment(model, competition) for model in experiment.embeddings]
     width = sum(model.embedding for model in models if isinstance(model, EmbeddingExperiment))
     rows = {"train": len(tables.ids), "test": len(tables.test_ids)}
-    return Dependencies({split: unit_vectors(rows[split], width) for split in SPLITS}, dict.fromkeys(experiment.embeddings, NO_NETWORK))
+    drawing = [each for each in models if isinstance(experiment, CascadeExperiment) and each.model in experiment.maps]
+    vectors = {split: unit_vectors(rows[split], width) for split in SPLITS}
+    return Dependencies(vectors, dict.fromkeys(experiment.embeddings, NO_NETWORK), tuple(_untrained(competition, each) for each in drawing))
+
+
+def _untrained(competition: Competition, experiment: Experiment) -> Weights:
+    """The network of an experiment that draws channels, before it is trained."""
+    from comp.training import channels_trainer  # imported here: other models need no package for U-Nets
+
+    assert isinstance(experiment, ChannelsExperiment)
+    assert competition.images is not None
+    count = len(competition.images.channels)
+    return channels_trainer.described(experiment, channels_trainer.build_model(experiment, "scratch", channels_trainer.unit_moments(count)))
 
 
 def unit_vectors(count: int, width: int) -> NDArray[np.float32]:

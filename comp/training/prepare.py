@@ -10,7 +10,7 @@ from comp.base.processes import in_own_process
 from comp.competition.competition import Competition
 from comp.competition.data import ensure_data
 from comp.competition.experiments.channels_experiment import ChannelsExperiment
-from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.load import load_experiment
@@ -85,7 +85,22 @@ def check_experiment(competition: Competition, experiment: Experiment) -> None:
             if not embeds:
                 what = f"{experiment.model} depends on {model}, which makes no embeddings"
                 raise ConfigError(what, "name models with `trainer: metric` or `trainer: channels` as its `embeddings`")
+    if isinstance(experiment, CascadeExperiment):
+        check_maps(competition, experiment)
     columns_of(competition, experiment, np.zeros((0, len(competition.classes)), bool))
+
+
+def check_maps(competition: Competition, experiment: CascadeExperiment) -> None:
+    """Raise ConfigError if a model that is to draw maps draws no channels, or cannot take images of this size."""
+    for model in experiment.maps:
+        drawing = load_experiment(model, competition)
+        if not isinstance(drawing, ChannelsExperiment):
+            what = f"{experiment.model} takes maps of {model}, which draws none"
+            raise ConfigError(what, "name models with `trainer: channels` as its `maps`")
+        step = 2 ** len(drawing.decoder)
+        if experiment.size % step:
+            what = f"{model} draws no maps of {experiment.size} px: it halves them {len(drawing.decoder)} times"
+            raise ConfigError(what, f'use SET="size={max(round(experiment.size / step), 1) * step}"')
 
 
 def check_dependencies(jobs: list[FoldJob]) -> None:

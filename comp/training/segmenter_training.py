@@ -34,7 +34,7 @@ class Settings:
 
     backbone: str = "resnet10t"
     decoder: tuple[int, ...] = (128, 64, 32, 16)
-    steps: int = 3000
+    steps: int = 6000
     batch: int = 16
     lr: float = 2e-3
     seed: int = 0
@@ -65,19 +65,18 @@ def train_segmenter(
         generator = np.random.default_rng([settings.seed, step])
         from_painted = generator.random(settings.batch) < PAINTED
         samples = [draw_sample(painted if of_painted else labelled, generator) for of_painted in from_painted]
-        known = np.array([sample.has_cells for sample in samples])
-        return np.stack([sample.planes for sample in samples]), np.stack([sample.targets for sample in samples]), known
+        return tuple(np.stack(arrays) for arrays in zip(*((each.planes, each.targets, each.weights) for each in samples), strict=True))
 
     first = _resume(run, network, average, optimizer)
     network.train()
     bar = LogBar(desc="training the segmenter", total=settings.steps, initial=first, unit="step")
     saved, total = 0.0, 0.0
-    for step, (planes, wanted, known) in enumerate(ahead(make, range(first, settings.steps), device, 1), start=first):
+    for step, (planes, wanted, weights) in enumerate(ahead(make, range(first, settings.steps), device, 1), start=first):
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * rate(step / settings.steps)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=settings.bf16):
             maps = network(planes.permute(0, 3, 1, 2))
-        loss = segmentation_loss(maps.float().permute(0, 2, 3, 1), wanted, known)
+        loss = segmentation_loss(maps.float().permute(0, 2, 3, 1), wanted, weights)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), CLIP)
@@ -95,17 +94,17 @@ def train_segmenter(
     return average.module.eval()
 
 
-def segmentation_loss(maps: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """The excess of the cross-entropy of the maps (B, H, W, 4) over that of their targets. Depths inside objects count double.
+def segmentation_loss(maps: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """The weighted mean excess of the cross-entropy of the maps over that of their targets. Depths inside objects count double.
 
     Args:
-        known: (B,) whether the cells of a sample are known; else their maps do not count.
+        maps: (B, H, W, 4) logits.
+        wanted, weights: (B, H, W, 4), see `comp.cells.samples.Sample`.
     """
     cost = binary_cross_entropy_with_logits(maps, wanted, reduction="none")
     entropy = binary_cross_entropy_with_logits(torch.logit(wanted, 1e-6), wanted, reduction="none")
-    weight = torch.ones_like(cost)
-    weight[..., 1::2] += wanted[..., ::2]
-    weight[..., 2:] *= known[:, None, None, None]
+    weight = weights.clone()
+    weight[..., 1::2] *= 1 + wanted[..., ::2]
     return ((cost - entropy) * weight).sum() / weight.sum()
 
 

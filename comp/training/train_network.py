@@ -96,6 +96,7 @@ def fold_data(inputs: FoldInputs, experiment: NetworkExperiment, images: Images,
         ids=inputs.tables.ids,
         identity=inputs.identities(),
         aux_features=inputs.depends_on.vectors["train"] if inputs.depends_on else None,
+        maps=inputs.depends_on.maps if inputs.depends_on else (),
         held_out=np.flatnonzero(inputs.tables.folds.fold == inputs.job.fold),
     )
     return data if extra is None else _with_extra_rows(data, inputs, extra)

@@ -69,6 +69,7 @@ class FoldData:
         ids: (N,) of the images; they decide between equally near neighbours.
         identity: (N,) equal for images of one identity, such as an antibody; None: every image is an identity of its own.
         aux_features: (N, D) further inputs of the network.
+        maps: trained networks whose maps are further input channels.
         held_out: rows to validate on while it trains, for the eye only; none are needed.
         table: how many rows are those of the train table, if extra rows follow; None: all.
     """
@@ -80,6 +81,7 @@ class FoldData:
     ids: tuple[str, ...] = ()
     identity: NDArray[np.int64] | None = None
     aux_features: NDArray[np.float32] | None = None
+    maps: tuple[Weights, ...] = ()
     held_out: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     table: int | None = None
 

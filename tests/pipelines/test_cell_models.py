@@ -2,6 +2,8 @@
 
 import contextlib
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -157,7 +159,6 @@ def test_it_stacks_predicts_new_images_and_says_what_it_cannot(project):
     of_folds = [read_predictions(project.root / f"oof/tiny/seeing/test-{fold}.parquet") for fold in FOLDS]
     mean = sigmoid(np.mean([each.logits for each in of_folds], axis=0))
     np.testing.assert_allclose(found.loc[list(of_folds[0].ids)], mean, atol=1e-4)
-    assert "a package cannot find cells yet, which seeing need" in project.refused(project.call("package", *predict))
     refused = project.refused(project.call("plan", "--competition", "tiny", "--model", "seeing"))
     assert "seeing sees cells, and what they cost cannot be planned yet" in refused
 
@@ -166,6 +167,21 @@ def test_new_images_are_segmented_too(project):
     well(project.call("predict", "--competition", "tiny", "--models", "seeing", "--out", "new.csv", "--data", "data/tiny/test"))
     assert len(pd.read_csv(project.root / "new.csv")) == 6
     assert not list(project.root.glob(".new*"))
+
+
+def test_a_package_finds_cells_as_make_predict_does(project, monkeypatch):
+    monkeypatch.setattr(cell_source, "PACKAGED", segmenter_file.PACKAGED)
+    models = ("--competition", "tiny", "--models", "seeing")
+    well(project.call("predict", *models, "--out", "new.csv", "--data", "data/tiny/test"))
+    well(project.call("package", *models, "--out", "packed"))
+    script = [sys.executable, "packed/predict.py", "--images", "data/tiny/test", "--out", "packed.csv", "--probabilities", "chances.csv"]
+    subprocess.run(script, cwd=project.root, check=True)
+    assert (project.root / "packed.csv").read_bytes() == (project.root / "new.csv").read_bytes()
+    here, there = pd.read_parquet(project.root / "new.parquet"), pd.read_csv(project.root / "chances.csv")
+    np.testing.assert_allclose(there.iloc[:, 1:], here.iloc[:, 1:], atol=1e-6)
+    needed = (project.root / "packed/requirements.txt").read_text()
+    assert all(name in needed for name in ("scikit-image", "scipy", "segmentation-models-pytorch", "timm"))
+    assert "pyarrow" not in needed
 
 
 def test_the_whole_network_trains_on_bags_too(project):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from comp.cells import segment_folder
 from comp.practice.draw import draw_field
 from comp.practice.tables import PracticeSpec, draw_tables
 from comp.practice.writer import scene
@@ -66,7 +67,8 @@ def test_masks_table_sheet_and_crops(project, fields, tmp_path):
     assert cv2.imread(str(out / "outlines.png")).shape == (960, 1920, 3)
 
 
-def test_single_channel_images_of_other_bits_shapes_and_folders(project, fields, tmp_path):
+def test_single_channel_images_of_other_bits_shapes_and_folders(project, fields, tmp_path, monkeypatch):
+    monkeypatch.setattr(segment_folder, "FEWEST", 2)  # two processes for four images
     data = tmp_path / "given"
     (data / "deeper").mkdir(parents=True)
     blue = cv2.imread(str(fields / "images/f1_blue.png"), cv2.IMREAD_UNCHANGED)

@@ -1,12 +1,17 @@
 """A model that draws missing channels, as a user types it: training, `make channels`, `make fill`, and models that use it."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from comp.predictions.embeddings import read_embeddings
 from comp.predictions.prediction_file import read_predictions
@@ -24,6 +29,16 @@ embedding: 8
 votes: {count: 4}
 train: {epochs: 2, batch_size: 8, lr: 3.0e-3}
 """
+MAPPED = """
+trainer: cascade
+backbone: test_resnet
+initial_weights: scratch
+size: 32
+embeddings: [draws]
+maps: [draws]
+votes: {count: 3}
+train: {epochs: 1, batch_size: 8, precision: fp32}
+"""
 FILES = ("weights-{}.safetensors", "voters-{}.safetensors", "embeddings-{}.parquet", "fold-{}.parquet", "test-{}.parquet")
 
 
@@ -33,7 +48,8 @@ def trained_once(tmp_path_factory):
     make_tiny_competition(project.root)
     (project.root / "configs/models/draws.yaml").write_text(DRAWING)
     (project.root / "configs/models/near.yaml").write_text("trainer: neighbours\nembeddings: [draws]\nvotes: {count: 3}\n")
-    ended = project.call("models", "--competition", "tiny", "--models", "near", "draws", "tiny", "--workers", "1")
+    (project.root / "configs/models/mapped.yaml").write_text(MAPPED)
+    ended = project.call("models", "--competition", "tiny", "--models", "near", "draws", "mapped", "tiny", "--workers", "1")
     assert ended.returncode == 0, ended.stderr
     return project.root
 
@@ -58,13 +74,63 @@ def test_it_is_a_model_like_others(drawing):
     assert read_predictions(drawing.root / "oof/tiny/near/fold-0.parquet").provenance.depends_on.keys() == {"draws"}
     assert "complete, nothing to do" in drawing.call("fold", "--competition", "tiny", "--model", "draws", "--fold", "0").stdout
     stacked = drawing.call("stack", "--competition", "tiny")
-    assert "stacking 3 models on 36 rows in 3 folds: draws, near, tiny" in stacked.stdout
+    assert "stacking 4 models on 36 rows in 3 folds: draws, mapped, near, tiny" in stacked.stdout
     labelled = drawing.call("predict", "--competition", "tiny", "--models", "draws", "near")
     assert labelled.returncode == 0, labelled.stderr
     assert "draws" in drawing.call("neighbours", "--competition", "tiny", "--models", "draws").stdout
     assert "draws" in drawing.call("runs", "--competition", "tiny").stdout
     planned = drawing.call("plan", "--competition", "tiny", "--model", "draws", "--workers", "1")
     assert planned.returncode == 0, planned.stderr
+
+
+def test_what_it_draws_is_input_channels_of_a_cascade(drawing):
+    planned = drawing.call("plan", "--competition", "tiny", "--model", "mapped", "--workers", "1")
+    assert planned.returncode == 0, planned.stderr
+    for fold in range(3):
+        folder = drawing.root / "oof/tiny"
+        of_cascade, own = (load_file(folder / model / f"weights-{fold}.safetensors") for model in ("mapped", "draws"))
+        inside = {name.removeprefix("maps.0."): tensor for name, tensor in of_cascade.items() if name.startswith("maps.0.")}
+        assert inside.keys() == own.keys()
+        assert all(torch.equal(inside[name], own[name]) for name in own)  # it learns nothing more, and no other fold's is taken
+        assert of_cascade["features.mean"].shape == (2 * len(CHANNELS),)
+    out = drawing.root / "labels.csv"
+    assert drawing.call("predict", "--competition", "tiny", "--models", "mapped", "--out", str(out)).returncode == 0
+    files = [read_predictions(drawing.root / f"oof/tiny/mapped/test-{fold}.parquet") for fold in range(3)]
+    logits = np.mean([file.logits for file in files], axis=0)
+    np.testing.assert_allclose(pd.read_parquet(out.with_suffix(".parquet")).iloc[:, 1:], 1 / (1 + np.exp(-logits)), atol=1e-4)
+    packaged = drawing.call("package", "--competition", "tiny", "--models", "mapped", "--out", "packed")
+    assert packaged.returncode == 0, packaged.stderr
+    script = [sys.executable, "packed/predict.py", "--images", "data/tiny/test", "--out", "packed.csv"]
+    subprocess.run(script, cwd=drawing.root, check=True, env={"PATH": os.environ["PATH"]})
+    assert (drawing.root / "packed.csv").read_bytes() == out.read_bytes()
+    assert "segmentation_models_pytorch" in (drawing.root / "packed/requirements.txt").read_text().replace("-", "_")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("maps=[near]", "maps are drawn by models that `embeddings` names too; add near there"),
+        ("channels=[red]", "maps are drawn from all channels of the competition; leave `channels` out"),
+        ("size=34", 'draws draws no maps of 34 px: it halves them 2 times: use SET="size=32"'),
+    ],
+)
+def test_maps_that_cannot_be_drawn_are_one_line(drawing, settings, message):
+    ended = drawing.call("models", "--competition", "tiny", "--models", "mapped", "--set", settings, "--as", "other")
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_network_of_other_folds_draws_no_maps(drawing):
+    weights = drawing.root / "oof/tiny/draws/weights-0.safetensors"
+    shutil.copyfile(drawing.root / "oof/tiny/draws/weights-1.safetensors", weights)
+    retrained = drawing.call("fold", "--competition", "tiny", "--model", "mapped", "--fold", "0", "--retrain")
+    assert retrained.returncode == 2
+    assert "holds no network of draws fold 0 for the present folds and train table: train it again: make fold-0" in retrained.stderr
+    weights.unlink()
+    missing = drawing.call("fold", "--competition", "tiny", "--model", "mapped", "--fold", "0", "--retrain")
+    assert missing.returncode == 2
+    assert "there is no oof/tiny/draws/weights-0.safetensors: train it again" in missing.stderr
 
 
 def test_its_predictions_on_new_images_are_those_of_the_test_images(drawing):

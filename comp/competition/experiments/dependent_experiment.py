@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.competition.experiments.experiment import Experiment
@@ -36,9 +36,23 @@ class NeighboursExperiment(DependentExperiment):
 
 
 class CascadeExperiment(DependentExperiment, TorchExperiment):
-    """A timm backbone whose last layer also gets the embeddings and the neighbours' votes; see `comp.training.cascade_trainer`."""
+    """A timm backbone whose last layer also gets the embeddings and the neighbours' votes; see `comp.training.cascade_trainer`.
+
+    `maps` names those of the `embeddings` that draw channels (`trainer: channels`). Each channel as they draw it from all others is
+    a further input channel.
+    """
 
     trainer: Literal["cascade"]  # type: ignore[assignment]
+    maps: tuple[str, ...] = ()
+    later: ClassVar[frozenset[str]] = TorchExperiment.later | {"maps"}
+
+    @model_validator(mode="after")
+    def _maps_of_its_embeddings(self) -> "CascadeExperiment":
+        if others := sorted(set(self.maps) - set(self.embeddings)):
+            raise ValueError(f"maps are drawn by models that `embeddings` names too; add {', '.join(others)} there")
+        if self.maps and self.channels != {"name": "pick"}:
+            raise ValueError("maps are drawn from all channels of the competition; leave `channels` out")
+        return self
 
     @field_validator("extra")
     @classmethod

@@ -129,12 +129,13 @@ class NetworkExperiment(Experiment):
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     plug_ins: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
     of_prediction: ClassVar[frozenset[str]] = frozenset({"tta"})
+    later: ClassVar[frozenset[str]] = frozenset({"extra"})
 
     @model_serializer(mode="wrap")
-    def _without_absent_extra(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """`extra` came later: it is left out where there is none, so that folds from before it stay as they are asked for."""
+    def _without_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys that came later are left out where they are empty, so that folds from before them stay as they are asked for."""
         dumped: dict[str, Any] = dump(self)
-        return {key: value for key, value in dumped.items() if key != "extra" or value is not None}
+        return {key: value for key, value in dumped.items() if key not in self.later or value}
 
     @field_validator("extra")
     @classmethod

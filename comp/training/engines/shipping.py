@@ -13,7 +13,7 @@ from comp.base.locks import lock
 from comp.base.paths import HUB, SHIPPED, PackagePaths, Paths, code_root, config, configs, copied_competition, copied_data
 from comp.competition.competition import Competition
 from comp.competition.experiments.cell_experiment import CellExperiment
-from comp.competition.experiments.dependent_experiment import DependentExperiment
+from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.extra_rows import TABLE
 from comp.competition.image_cache import splits_of
@@ -52,7 +52,7 @@ def shared_files(job: FoldJob) -> Files:
 
 
 def needed_for(experiment: Experiment, paths: Paths, fold: int) -> list[Path]:
-    """The image caches, extra rows, embeddings and files of initial weights of an experiment, all below the project's folder."""
+    """The caches, extra rows, embeddings, networks that draw maps and initial weights of an experiment, all below the project's folder."""
     files = []
     if isinstance(experiment, NetworkExperiment):
         for split in splits_of(experiment):
@@ -65,6 +65,8 @@ def needed_for(experiment: Experiment, paths: Paths, fold: int) -> list[Path]:
             files.append(weights)
     if isinstance(experiment, DependentExperiment):
         files += [paths.embeddings(model, fold) for model in experiment.embeddings]
+    if isinstance(experiment, CascadeExperiment):
+        files += [paths.weights(model, fold) for model in experiment.maps]
     return files
 
 

@@ -50,6 +50,13 @@ def test_what_is_not_known_is_empty():
     assert set(nothing) == set(without_green) == set(only_nuclei)
 
 
+def test_nuclei_smaller_than_a_pixel_have_an_area_of_0_and_no_spread():
+    found = cell_facts(Masks(np.where(NUCLEI == 3, 3, 0).astype(np.uint16), CELLS), GREEN)
+    assert found["nucleus_area"] == 0
+    assert np.isnan(found["nucleus_area_spread"])
+    assert np.isfinite([found["cell_area_spread"], found["nuclear_green"]]).all()
+
+
 def test_black_green_is_finite():
     found = cell_facts(Masks(NUCLEI, CELLS), np.zeros_like(GREEN))
     assert np.isfinite(list(found.values())).all()

@@ -53,6 +53,31 @@ def test_painted_nuclei_and_cells_are_told_apart(segmenter, drawn):
     assert np.mean(nuclei) > np.mean(classical)
 
 
+@pytest.mark.parametrize(("side", "seen"), [(96, 288), (300, 900), (512, 1024), (1500, 1500)])
+def test_images_of_tiny_nuclei_are_enlarged_up_to_three_times_and_a_million_pixels(segmenter, monkeypatch, side, seen):
+    shapes = []
+
+    def maps(planes, with_flips):
+        assert with_flips
+        shapes.append(planes.shape)
+        return np.zeros((*planes.shape[:2], 4), np.float32)
+
+    monkeypatch.setattr(segmenter, "maps", maps)
+    assert segmenter({"nuclei": np.random.default_rng(0).random((side, side))}, diameter=5.0).count == 0
+    assert shapes == [(seen, seen, 3)]
+
+
+def test_maps_of_flips_are_averaged_within_a_million_pixels(segmenter):
+    generator = np.random.default_rng(0)
+    planes = np.zeros((256, 320, 3), np.float32)
+    planes[..., 0] = cv2.GaussianBlur(generator.random((256, 320)), (0, 0), 6)
+    once = [segmenter.maps(np.ascontiguousarray(np.flip(planes, axes))) for axes in ((), 0, 1, (0, 1))]
+    mean = np.mean([np.flip(maps, axes) for maps, axes in zip(once, ((), 0, 1, (0, 1)), strict=True)], axis=0)
+    np.testing.assert_allclose(segmenter.maps(planes, with_flips=True), mean, atol=1e-6)
+    large = np.tile(planes, (4, 3, 1))
+    np.testing.assert_array_equal(segmenter.maps(large, with_flips=True), segmenter.maps(large))
+
+
 def test_a_cell_has_the_number_of_its_nucleus_and_holds_it(segmenter, drawn):
     masks = segmenter(stains(drawn[0].image))
     inside = masks.nuclei > 0

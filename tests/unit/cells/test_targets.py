@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from comp.cells.targets import targets
+from comp.cells.targets import between, targets
 from comp.cells.watershed import nuclei, numbered
 
 
@@ -41,6 +41,18 @@ def test_numbers_that_are_left_out_do_not_matter():
     assert np.array_equal(targets(labels), targets(np.where(labels == 2, 900, labels).astype(np.uint16)))
     assert targets(np.zeros((5, 6), np.int32)).shape == (5, 6, 2)
     assert not targets(np.zeros((5, 6), np.int32)).any()
+
+
+def test_pixels_between_objects_have_two_of_them_in_their_neighbourhood():
+    generator = np.random.default_rng(0)
+    labels = np.where(generator.random((30, 40)) < 0.04, generator.integers(1, 4, (30, 40)) * 300, 0)
+    padded = np.pad(labels, 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5)).reshape(30, 40, -1)
+    several = np.array([[len(set(window) - {0}) > 1 for window in row] for row in windows])
+    assert 0.05 < several.mean() < 0.95
+    np.testing.assert_array_equal(between(labels, 5), several)
+    assert not between(discs((20, 20), [(10, 10, 6)]), 5).any()
+    assert not between(np.zeros((6, 5), np.uint16), 5).any()
 
 
 def test_the_watershed_of_true_targets_gives_back_touching_objects():

@@ -9,6 +9,10 @@ import pytest
 from comp.synthesis.recombination import MOST_STRETCH, CellField, Shapes, recombined
 
 
+def field_of(green, cells):
+    return CellField(green, cells, np.zeros((*cells.shape, 0), np.float32))
+
+
 def ellipses(count=5, size=120, seed=0, grey=100):
     """A field of ellipses that do not touch, all of one grey level."""
     generator = np.random.default_rng(seed)
@@ -17,7 +21,7 @@ def ellipses(count=5, size=120, seed=0, grey=100):
         centre = (int(size * (0.2 + 0.3 * (number % 3))), int(size * (0.2 + 0.3 * (number // 3))))
         axes = tuple((size * generator.uniform(0.07, 0.1, 2)).astype(int).tolist())
         cv2.ellipse(cells, centre, axes, float(generator.uniform(0, 180)), 0, 360, number + 3, -1)
-    return CellField(np.where(cells > 0, grey, 0).astype(np.uint8), cells)
+    return field_of(np.where(cells > 0, grey, 0).astype(np.uint8), cells)
 
 
 def test_shapes_are_the_moments_of_each_cells_pixels():
@@ -37,7 +41,7 @@ def test_shapes_are_the_moments_of_each_cells_pixels():
 
 def test_cells_come_from_the_donor_and_the_rest_from_the_base():
     base, donor = ellipses(6, seed=1, grey=100), ellipses(6, seed=2, grey=100)
-    striped = CellField(np.where(np.arange(120)[:, None] % 2 == 0, 2 * donor.green, 0).astype(np.uint8), donor.cells)
+    striped = field_of(np.where(np.arange(120)[:, None] % 2 == 0, 2 * donor.green, 0).astype(np.uint8), donor.cells)
     alone = recombined(base, [], np.random.default_rng(5))
     mixed = recombined(base, [striped], np.random.default_rng(5), share=1.0)
     np.testing.assert_array_equal(mixed.cells, alone.cells)
@@ -79,7 +83,7 @@ def test_empty_fields_and_one_giant_cell_are_deformed_only(shape):
     green = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     full = ellipses(4, size=64)
     for cells in (np.zeros(shape, np.uint16), np.ones(shape, np.uint16)):
-        found = recombined(CellField(green, cells), [CellField(green, cells), full], np.random.default_rng(1))
+        found = recombined(field_of(green, cells), [field_of(green, cells), full], np.random.default_rng(1))
         assert found.green.shape == shape
         assert found.green.std() > 20
         assert not len(Shapes.of(cells))
@@ -89,7 +93,7 @@ def test_three_thousand_cells_take_a_second_at_most():
     size, side = 550, 10
     cells = np.kron(np.arange(1, 1 + (size // side) ** 2).reshape(size // side, -1), np.ones((side, side))).astype(np.uint16)
     assert cells.max() > 3000
-    field = CellField(np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8), cells)
+    field = field_of(np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8), cells)
     started = time.process_time()
     recombined(field, [field], np.random.default_rng(1))
     assert time.process_time() - started < 3

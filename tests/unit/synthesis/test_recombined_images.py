@@ -11,6 +11,8 @@ from comp.synthesis.synthetic_row import SyntheticRow, in_batches
 
 CHANNELS = ("red", "green", "blue", "yellow")
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 4), dtype=np.uint8)
+for row, by in ((0, 2), (1, 3)):  # the references of a and b are just what one of the networks draws
+    IMAGES[row] = np.where(np.arange(4) == 1, IMAGES[row], IMAGES[row, ..., 1:2] // by)
 IDS = tuple("abcdef")
 STAINS = Stains(1, {"microtubules": 0, "nuclei": 2, "reticulum": 3})
 

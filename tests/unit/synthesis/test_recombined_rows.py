@@ -7,7 +7,8 @@ from comp.competition.experiments.experiment import RareLabels
 from comp.competition.extra_rows import ExtraRows
 from comp.folds.fold_map import HOLDOUT, FoldMap
 from comp.folds.train_only_rows import TrainOnlyRows
-from comp.synthesis.recombined_rows import MOST_DONORS, Recombiner, recombined_rows
+from comp.synthesis.deformation import Deformation, deformed
+from comp.synthesis.recombined_rows import MOST_DONORS, STREAM, Recombiner, recombined_rows
 from comp.synthesis.synthetic_row import BATCH, in_batches
 
 COUNT, CLASSES = 300, 6
@@ -74,9 +75,20 @@ def test_held_out_labels_decide_nothing():
     assert rows_of(0, seed=1) != rows_of(0)
 
 
-def recombiner(seen):
-    """With stand-ins for the two networks: quarters as cells, and references that are the protein channel, darkened."""
-    images = GENERATOR.integers(0, 256, (COUNT, 32, 32, 4), dtype=np.uint8)
+GREEN = GENERATOR.integers(0, 256, (COUNT, 32, 32), dtype=np.uint8)
+
+
+def darkened(green):
+    return np.stack([green // 2, green // 3, green // 4], axis=-1)
+
+
+def recombiner(seen, references, drawn=darkened):
+    """With stand-ins for the two networks: quarters as cells, and references that are `drawn` of the protein channel.
+
+    Args:
+        references: (COUNT, 32, 32, 3) of the train images.
+    """
+    images = np.insert(references, 1, GREEN, axis=-1)
     quarters = np.kron([[1, 2], [3, 4]], np.ones((12, 12))).astype(np.uint16)
 
     def cells_of(image_id):
@@ -85,7 +97,7 @@ def recombiner(seen):
 
     def draw_references(green):
         assert green.dtype == np.uint8
-        return np.stack([green // 2, green // 3, green // 4], axis=-1)
+        return drawn(green)
 
     return Recombiner(images, IDS, 1, cells_of, draw_references)
 
@@ -93,7 +105,7 @@ def recombiner(seen):
 def test_channels_are_in_the_competitions_order_and_images_do_not_depend_on_what_was_drawn_before():
     seen = []
     rows = rows_of(0)[: BATCH + 4]
-    drawer, batches = recombiner(seen), list(in_batches(rows))
+    drawer, batches = recombiner(seen, darkened(GREEN)), list(in_batches(rows))
     assert list(map(len, batches)) == [BATCH, 4]
     first, second = drawer.draw(batches)
     assert first.shape == (BATCH, 32, 32, 4)
@@ -104,6 +116,28 @@ def test_channels_are_in_the_competitions_order_and_images_do_not_depend_on_what
     (alone,) = drawer.draw(batches[1:])
     assert alone.tobytes() == second.tobytes()
     assert len({image[..., 1].tobytes() for image in first}) == BATCH
+
+
+def test_what_the_network_cannot_draw_follows_the_first_source():
+    references = GENERATOR.integers(60, 120, (COUNT, 32, 32, 3), dtype=np.uint8)
+    rows = rows_of(0)[:BATCH]
+    blind = recombiner([], references, lambda green: np.zeros((*green.shape, 3), np.uint8))
+    (images,) = blind.draw([rows])
+    for row, image in zip(rows, images, strict=True):
+        cells = np.pad(np.kron([[1, 2], [3, 4]], np.ones((12, 12))).astype(np.uint16), 4)
+        real = references[IDS.index(row.sources[0])].astype(np.float32)
+        bent, _ = deformed(real, cells, Deformation(), np.random.default_rng([*row.seed, STREAM]))
+        np.testing.assert_array_equal(np.delete(image, 1, axis=-1), np.rint(bent))
+    brighter = recombiner([], references, lambda green: np.full((*green.shape, 3), 40, np.uint8))
+    (same,) = brighter.draw([rows])
+    assert np.abs(same.astype(int) - images).max() <= 1  # a constant that is drawn everywhere changes nothing but rounding
+
+
+def test_residuals_stay_within_grey_values():
+    bright = recombiner([], np.full((COUNT, 32, 32, 3), 255, np.uint8), lambda green: (green // 2)[..., None].repeat(3, axis=-1))
+    (images,) = bright.draw([rows_of(0)[:BATCH]])
+    assert images[..., 0].mean() > 150
+    assert images[..., 0].max() == 255
 
 
 def test_batches_never_mix_folds():

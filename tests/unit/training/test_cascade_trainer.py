@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -5,13 +6,16 @@ import pytest
 import torch
 
 from comp.base.errors import ConfigError
+from comp.competition.experiments.channels_experiment import ChannelsExperiment
 from comp.competition.experiments.dependent_experiment import CascadeExperiment
 from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.competition.experiments.experiment import RareLabels
 from comp.competition.experiments.torch_experiment import TorchTraining
 from comp.images.input_channels import InputChannels
+from comp.inference.settings import PredictionSettings
+from comp.inference.torch_network import network_on_device
 from comp.models.cascade import build_cascade
-from comp.training import cascade_trainer
+from comp.training import cascade_trainer, channels_trainer
 from comp.training.trainer import FoldData, Run
 from tests.unit.training.killed import killed_at
 from tests.unit.training.ready import Ready
@@ -84,9 +88,68 @@ def test_an_interrupted_run_ends_as_one_never_interrupted(tmp_path, trained):
 
 def test_the_last_layer_starts_at_the_shares_of_the_labels():
     prior = torch.tensor([0.5, 0.1])
-    network = build_cascade(EXPERIMENT, "scratch", torch.full((4,), 100.0), torch.full((4,), 50.0), prior, aux_count=6)
+    network = build_cascade(EXPERIMENT, "scratch", (torch.full((4,), 100.0), torch.full((4,), 50.0)), prior, aux_count=6)
     np.testing.assert_allclose(network.head.bias.detach().sigmoid(), prior, rtol=1e-5)
     assert network.head.in_features == network.features.backbone.num_features + 6
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """A cascade that gets maps of a network that draws channels, and its data. Its images say all about the labels, in one channel."""
+    torch.set_num_threads(1)
+    drawing = ChannelsExperiment(
+        model="draws", trainer="channels", backbone="test_resnet", initial_weights="scratch", size=32, decoder=(8, 8), embedding=6,
+        augmentation={"name": "none"}, train=TorchTraining(epochs=2, batch_size=8, precision="fp32"),
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("mapped")
+    own_run = Run(0, "cpu", folder / "draws.pt", {"run": "draws"}, "scratch")
+    made = channels_trainer.train(drawing, replace(DATA, aux_features=None), own_run)
+    data = replace(DATA, maps=(made.weights,))
+    experiment = EXPERIMENT.model_copy(update={"maps": ("near",), "train": TorchTraining(epochs=3, batch_size=8, precision="fp32")})
+    return run(folder, experiment, data), data
+
+
+def test_maps_are_each_channel_drawn_from_all_others(mapped):
+    ready, data = mapped
+    network, _ = network_on_device(ready.trained.weights, PredictionSettings(), slot=0)
+    drawing, _ = network_on_device(data.maps[0], PredictionSettings(), slot=0)
+    images = torch.from_numpy(IMAGES[:5])
+    with torch.inference_mode():
+        found = network.with_maps(images)
+        assert found.shape == (5, 32, 32, 8)
+        torch.testing.assert_close(found[..., :4], images.float())
+        for row, channel in itertools.product(range(5), range(4)):
+            hidden = images[row : row + 1].clone()
+            hidden[..., channel] = 255
+            given = torch.tensor([[other != channel for other in range(4)]])
+            torch.testing.assert_close(found[row, ..., 4 + channel], drawing.draw(hidden, given)[0, ..., channel], atol=1e-2, rtol=1e-4)
+
+
+def test_networks_that_draw_maps_learn_nothing_more(mapped):
+    ready, data = mapped
+    after = ready.trained.weights.tensors
+    for name, before in data.maps[0].tensors.items():
+        np.testing.assert_array_equal(after[f"maps.0.{name}"], before)
+
+
+def test_no_held_out_pixel_reaches_a_cascade_with_maps(tmp_path, mapped):
+    ready, data = mapped
+    images = IMAGES.copy()
+    images[64:] = 255 - images[64:]
+    again = run(tmp_path, ready.experiment, replace(data, images=images, table=96))
+    once = run(tmp_path / "once", ready.experiment, replace(data, table=96))
+    assert once.trained.weights.tensors.keys() == again.trained.weights.tensors.keys()
+    for name, tensor in once.trained.weights.tensors.items():
+        np.testing.assert_array_equal(tensor, again.trained.weights.tensors[name])
+
+
+def test_an_interrupted_cascade_with_maps_ends_as_one_never_interrupted(tmp_path, mapped):
+    ready, data = mapped
+    with killed_at(13):
+        run(tmp_path, ready.experiment, data, minutes=0.0)
+    again = run(tmp_path, ready.experiment, data)
+    for name, tensor in ready.trained.weights.tensors.items():
+        np.testing.assert_array_equal(tensor, again.trained.weights.tensors[name])
 
 
 def test_every_view_gets_the_same_auxiliary_features(trained, tmp_path):

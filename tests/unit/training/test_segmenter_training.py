@@ -7,7 +7,7 @@ import torch
 
 from comp.base.files import hash_file
 from comp.cells.labelled_fields import find_labelled
-from comp.cells.samples import draw_sample, field_of
+from comp.cells.samples import BETWEEN, draw_sample, field_of
 from comp.cells.segmenter_file import read_segmenter, write_segmenter
 from comp.training import segmenter_fields, segmenter_training
 from comp.training.segmenter_fields import labelled_fields
@@ -100,19 +100,30 @@ def test_samples_are_in_range_and_the_same_for_the_same_seed():
         assert np.array_equal(sample.targets, again.targets)
         assert 0 <= sample.planes.min() <= sample.planes.max() <= 2
         assert np.array_equal(sample.targets[..., :2], sample.targets[..., 2:])  # nuclei and cells are the same objects here
-        assert sample.has_cells
+        assert np.array_equal(sample.weights[..., :2], sample.weights[..., 2:])
+        assert sample.weights.min() == 1
 
 
-def test_the_loss_is_0_at_the_targets_and_skips_cells_that_are_not_known():
+def test_pixels_between_objects_count_more_and_unknown_cells_not_at_all():
+    truth = discs((60, 60), [(30, 18, 12), (30, 42, 12)])
+    image = np.where(truth, 200, 10)
+    field_without_cells = field_of({"nuclei": image}, truth)
+    samples = [draw_sample([field_without_cells], np.random.default_rng(seed)) for seed in range(20)]
+    assert all(not sample.weights[..., 2:].any() for sample in samples if sample.targets.any())
+    assert np.unique([sample.weights[..., :2] for sample in samples]).tolist() == [1, BETWEEN]
+
+
+def test_the_loss_is_0_at_the_targets_and_skips_pixels_without_weight():
     wanted = torch.rand(2, 5, 5, 4, generator=torch.Generator().manual_seed(0)).clamp(0.05, 0.95)
     maps = torch.logit(wanted)
-    known = torch.tensor([True, False])
-    assert segmentation_loss(maps, wanted, known).item() == pytest.approx(0, abs=1e-6)
+    weights = torch.ones(2, 5, 5, 4)
+    weights[1, ..., 2:] = 0
+    assert segmentation_loss(maps, wanted, weights).item() == pytest.approx(0, abs=1e-6)
     other = maps.clone()
     other[1, ..., 2:] += 3
-    assert segmentation_loss(other, wanted, known).item() == pytest.approx(0, abs=1e-6)
+    assert segmentation_loss(other, wanted, weights).item() == pytest.approx(0, abs=1e-6)
     other[0, ..., 2:] += 3
-    assert segmentation_loss(other, wanted, known).item() > 0.1
+    assert segmentation_loss(other, wanted, weights).item() > 0.1
 
 
 def test_painted_fields_hold_cells_and_nuclei(monkeypatch):
