@@ -76,7 +76,7 @@ help: ## this list
 #: DIAMETER of nuclei in pixels (make cells; default: measured in each image)
 #: CROPS    1: write a picture of each cell (make cells)
 #: MASKS    a folder of true masks (make score-cells; default: beside the images)
-#: SEGMENTER another trained segmenter (make cells, score-cells, synthesize; default: the one in the package)
+#: SEGMENTER another trained segmenter (make cells, score-cells, synthesize; default: the one in the package), or one to go on with (make segmenter)
 #: BATCH    images that are predicted at once (make predict; default: twice the batch size of training)
 #: FILE     a submission (make submit, score, overlay), several (make vote) or a fold map (make folds)
 #: HOLDOUT  share of the images to keep out of all folds, e.g. 0.1 (make folds; default: from the competition's YAML)
@@ -195,8 +195,8 @@ cells: $(READY) ## segment the nuclei and cells of all images in a folder (DATA=
 score-cells: $(READY) ## score the segmenter on images with true masks: DATA=dir, MASKS=dir
 	@$(RUN)score_cells --competition="$$COMP" $(call given,DATA,--data) $(call given,MASKS,--masks) $(call given,STAINS,--stains) $(call given,SEGMENTER,--segmenter)
 
-segmenter: $(READY) ## train the segmenter on images with true masks and painted fields: DATA=dir OUT=file
-	@$(RUN)segmenter --competition="$$COMP" $(call given,DATA,--data) $(call given,OUT,--out) $(call given,STAINS,--stains)
+segmenter: $(READY) ## train the segmenter on images with true masks and painted fields: DATA=dir OUT=file SEGMENTER=file
+	@$(RUN)segmenter --competition="$$COMP" $(call given,DATA,--data) $(call given,OUT,--out) $(call given,STAINS,--stains) $(call given,SEGMENTER,--segmenter)
 
 bench: $(READY) ## measure speed against the hardware's limits and other tools (about an hour)
 	@"$$PYTHON" -m tests.benchmarks

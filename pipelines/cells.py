@@ -20,8 +20,8 @@ from comp.base.text_table import aligned
 from comp.cells.cell_facts import summary
 from comp.cells.fact_table import write_facts
 from comp.cells.image_files import find_cell_images, parse_stains
+from comp.cells.packaged import PACKAGED
 from comp.cells.segment_folder import OUTLINES, TABLE, CellJob, segment_folder
-from comp.cells.segmenter_file import PACKAGED
 from comp.competition.competition import load_competition
 from comp.competition.data import ensure_data
 from comp.inference.torch_device import devices, pick_device

@@ -18,8 +18,9 @@ from comp.base.text_table import aligned
 from comp.cells.classical import segment_classically
 from comp.cells.image_files import parse_stains
 from comp.cells.labelled_fields import find_labelled
+from comp.cells.packaged import PACKAGED
 from comp.cells.scores import HEADING, row, score_images
-from comp.cells.segmenter_file import PACKAGED, read_segmenter
+from comp.cells.segmenter_file import read_segmenter
 from comp.inference.torch_device import pick_device
 from pipelines.command import parser, run
 

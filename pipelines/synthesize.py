@@ -98,7 +98,8 @@ def recombined(given: Namespace, competition: Competition, paths: Paths, rare: R
     if given.size:
         raise ConfigError(f"recombined images are as large as those that {given.model} was trained on", "leave out --size")
     # imported here: the painter's processes need no PyTorch
-    from comp.cells.segmenter_file import PACKAGED, read_segmenter, segmenter_hash
+    from comp.cells.packaged import PACKAGED
+    from comp.cells.segmenter_file import read_segmenter, segmenter_hash
     from comp.inference.torch_device import pick_device
     from comp.synthesis.recombined_images import RecombinedImages, Stains, code_hash
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from comp.base.errors import ConfigError
 from comp.cells.image_files import ORDER, CellImage
+from comp.cells.packaged import PACKAGED
 from comp.cells.segment_folder import CellJob
-from comp.cells.segmenter_file import PACKAGED
 from comp.cells.stains import stains_of
 from comp.images.formats.stored import Levels
 from comp.images.problems import Files

@@ -7,6 +7,7 @@ from scipy.ndimage import find_objects
 from skimage.filters import threshold_otsu
 
 DIAMETER = 24.0  # pixels of nuclei that the network sees
+LARGEST_SCALE = 3.0  # at which images are segmented
 SMOOTH = 1.5  # pixels, before nuclei are told from the background
 LARGEST_SIDE = 1024  # pixels of the image in which nuclei are measured
 

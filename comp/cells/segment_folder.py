@@ -22,8 +22,9 @@ from comp.cells.cell_pictures import crops
 from comp.cells.cell_table import cell_table
 from comp.cells.image_files import CellImage, read_all, read_stains
 from comp.cells.outlines import outlined, sheet
+from comp.cells.packaged import PACKAGED
 from comp.cells.segmenter import Masks, Segmenter
-from comp.cells.segmenter_file import PACKAGED, read_segmenter, segmenter_hash
+from comp.cells.segmenter_file import read_segmenter, segmenter_hash
 from comp.images.formats.stored import StoredChannel
 from comp.images.problems import check_no_problems
 from comp.images.read import read_channels

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from comp.cells import watershed
-from comp.cells.scale import DIAMETER, equivalent_diameters, rough_diameter
+from comp.cells.scale import DIAMETER, LARGEST_SCALE, equivalent_diameters, rough_diameter
 from comp.cells.stains import Plane, normalised, planes
 from comp.models.precision import autocast
 from comp.models.segmenter_network import MAPS, STRIDE, SegmenterNetwork
@@ -21,7 +21,6 @@ NEAR_ENOUGH = 1.35  # measured over expected diameter, or the reverse
 VALLEY_ALONE = 0.15  # how far the depth falls between two nuclei; 0.06 to 0.3 were tried on the fields that it was trained on
 VALLEY = 0.35  # where the rest of the cell is stained: there nuclei are large and their texture parts them at 0.1
 MOST_PIXELS = 4096**2  # of an image as the network sees it
-LARGEST_SCALE = 3.0
 MOST_ENLARGED = 1024**2  # pixels to which an image is enlarged, at most: they take about a second of one core
 FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))  # of (C, H, W), whose maps are averaged where nuclei are alone
 SHORTEST = 64  # pixels of the shorter side of an image as the network sees it, if it has as many

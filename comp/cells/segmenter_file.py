@@ -9,11 +9,10 @@ import torch
 
 from comp.base.errors import DamagedError, PredictionError
 from comp.base.files import hash_file
+from comp.cells.packaged import AGAIN, PACKAGED
 from comp.cells.segmenter import Segmenter
 from comp.inference.tensor_file import read_tensors, write_tensors
 from comp.models.segmenter_network import SegmenterNetwork
-
-PACKAGED = Path(__file__).with_name("segmenter.safetensors")
 
 
 def write_segmenter(path: Path, network: SegmenterNetwork, made_from: Mapping[str, Any]) -> None:
@@ -52,4 +51,4 @@ def segmenter_hash(path: Path) -> str:
 
 
 def _again(path: Path) -> str:
-    return "restore it from the repository" if path == PACKAGED else "make it again: make segmenter DATA=dir"
+    return AGAIN if path == PACKAGED else "make it again: make segmenter DATA=dir"

@@ -13,6 +13,7 @@ from comp.base.files import atomic_folder, write_json, write_text
 from comp.base.needed_modules import needed_modules, other_packages
 from comp.base.paths import PackagePaths, Paths, code_root
 from comp.base.progress import track
+from comp.cells.packaged import PACKAGED
 from comp.deployment import package_texts
 from comp.deployment.package_description import PackageDescription, fingerprint_of
 from comp.deployment.trained_here import models_here
@@ -24,7 +25,6 @@ from comp.stacking.test_duplicates import test_duplicates
 
 ENTRY = "comp.deployment.packaged"
 CELLS = ("comp.cells.new_cells", "comp.inference.cells_network")
-SEGMENTER = code_root() / "comp/cells/segmenter.safetensors"
 OTHER_FORMATS = (".jpg", ".jpeg", ".tif", ".tiff")  # endings of files that OpenCV does not read here
 NOT_ALWAYS = {
     "lightgbm",
@@ -135,10 +135,11 @@ def _write_code(package: PackagePaths, stack: FittedStack, experiments: Mapping[
     for path in modules:
         write_text(package.module(path), path.read_text())
     used = {"lightgbm"} if _uses("lightgbm", stack.stack) else set()
-    used |= {"segmentation_models_pytorch"} if trainers & {"channels", "cells"} else set()
+    with_maps = any(experiment.get("maps") for experiment in experiments.values())
+    used |= {"segmentation_models_pytorch"} if trainers & {"channels", "cells"} or with_maps else set()
     if "cells" in trainers:
         used |= {"scipy"}
-        shutil.copyfile(SEGMENTER, package.module(SEGMENTER))
+        shutil.copyfile(PACKAGED, package.module(PACKAGED))
     used |= set(DECODERS) if about.pattern.lower().endswith(OTHER_FORMATS) else set()
     write_text(package.requirements(), package_texts.requirements(other_packages(modules) - NOT_ALWAYS | used))
 

@@ -86,7 +86,7 @@ def trained_network(trainer: str, built: Mapping[str, Any], tensors: Mapping[str
     Args:
         trainer: "torch", "metric", "channels" or "cascade".
         built: `backbone` and `options`, the arguments of `timm.create_model`; of "channels", those of
-            `comp.models.channel_unet.build_unet`; and `maps`, the same for each network that draws maps.
+            `comp.models.channel_unet.build_unet`; and `maps`, the same for each network that draws maps (with `stains`: the segmenter).
         tensors: the state of the whole network, its metric loss apart.
 
     Raises:
@@ -115,8 +115,13 @@ def trained_maps(built: Sequence[Mapping[str, Any]], tensors: Sequence[Mapping[s
     if not built:
         return []
     from comp.models.channel_unet import trained_unet  # imported here: other networks need no package for U-Nets
+    from comp.models.segmenter_maps import trained_segmenter_maps
 
-    return [_in_use(trained_unet(one["backbone"], one["options"], own), own) for one, own in zip(built, tensors, strict=True)]
+    def network(one: Mapping[str, Any], own: Mapping[str, Tensor]) -> nn.Module:
+        build = trained_segmenter_maps if "stains" in one["options"] else trained_unet
+        return _in_use(build(one["backbone"], one["options"], own), own)
+
+    return [network(one, own) for one, own in zip(built, tensors, strict=True)]
 
 
 def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

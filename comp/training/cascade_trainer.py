@@ -1,6 +1,6 @@
 """Training a network whose last layer also gets auxiliary features of the image: its embedding and its neighbours' votes.
 
-With `maps`, networks of the same fold also draw further input channels from each image, after it is augmented.
+With `maps`, networks of the same fold, and the packaged segmenter, also draw further input channels from each image, after it is augmented.
 
 The embeddings come from the networks of the same fold, and only images that both were trained on vote: no label of a held-out image is
 used. An image that is trained on has no vote on itself. Still, the embedding networks were trained on it, so its votes are nearer to the
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from comp.base import registry
-from comp.competition.experiments.dependent_experiment import CascadeExperiment
+from comp.cells.input_maps import MAPS, at_scale_of
+from comp.competition.experiments.dependent_experiment import SEGMENTER, CascadeExperiment
 from comp.inference.torch_network import Predictor, weights_of
 from comp.models.backbone import backbone_options
 from comp.models.cascade import build_cascade
@@ -38,7 +39,8 @@ from comp.training.trainer import FoldData, Run, Trained, one_view
 
 def check(experiment: CascadeExperiment, channels: int, weights: bool) -> None:
     """Raise ConfigError if the network cannot be built, or cannot normalise its auxiliary features."""
-    torch_trainer.check(experiment, channels * (1 + len(experiment.maps)), weights)
+    of_maps = channels * len(experiment.drawing) + MAPS * (SEGMENTER in experiment.maps)
+    torch_trainer.check(experiment, channels + of_maps, weights)
     check_batch_size(experiment)
 
 
@@ -76,7 +78,8 @@ def train(experiment: CascadeExperiment, data: FoldData, run: Run) -> Trained:
 
 def _maps(data: FoldData) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:
     """The networks that draw maps, and the mean and deviation of all input channels: those of the images, then those of each network."""
-    tensors = [{name: torch.from_numpy(values) for name, values in drawing.tensors.items()} for drawing in data.maps]
+    drawing = [at_scale_of(each, data.images, data.train) if each.trainer == SEGMENTER else each for each in data.maps]
+    tensors = [{name: torch.from_numpy(values) for name, values in each.tensors.items()} for each in drawing]
     moments = [tuple(map(torch.Tensor, data.statistics())), *((own["mean"], own["deviation"]) for own in tensors)]
     mean, deviation = (torch.cat([each[place] for each in moments]) for place in (0, 1))
-    return trained_maps([drawing.network for drawing in data.maps], tensors), (mean, deviation)
+    return trained_maps([each.network for each in drawing], tensors), (mean, deviation)

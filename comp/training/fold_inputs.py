@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from comp.base import registry
 from comp.base.errors import ConfigError
+from comp.base.files import hash_file
 from comp.base.paths import Paths
+from comp.cells.input_maps import segmenter_weights
+from comp.cells.packaged import PACKAGED
 from comp.competition.competition import Competition
-from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
+from comp.competition.experiments.dependent_experiment import SEGMENTER, CascadeExperiment, DependentExperiment
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, Top
 from comp.competition.experiments.metric_experiment import MetricExperiment
@@ -62,7 +65,7 @@ class Dependencies:
 
     Attributes:
         vectors: "train" and "test" -> (N, D) for the rows of that table.
-        networks: model -> its `Provenance.network`.
+        networks: model -> its `Provenance.network`; and the hash of the packaged segmenter if it draws maps.
         maps: the networks whose maps are further input channels.
     """
 
@@ -71,18 +74,21 @@ class Dependencies:
     maps: tuple[Weights, ...] = ()
 
     @classmethod
-    def read(cls, paths: Paths, experiment: DependentExperiment, fold: int, tables: TrainingTables) -> "Dependencies":
+    def read(cls, competition: Competition, experiment: DependentExperiment, fold: int, tables: TrainingTables) -> "Dependencies":
         """The embeddings of all models that the experiment names, concatenated.
 
         Raises:
             PredictionError: as `read_network` and `read_map_network`.
         """
+        paths = Paths(competition.name)
         networks = [read_network(paths, model, fold, tables.folds.fingerprint, tables.fingerprint) for model in experiment.embeddings]
         joined = side_by_side(networks)
         made = {each.provenance.model: each.provenance.network for each in networks}
-        drawing = experiment.maps if isinstance(experiment, CascadeExperiment) else ()
-        maps = tuple(read_map_network(paths, model, fold, (tables.folds.fingerprint, tables.fingerprint)) for model in drawing)
-        return cls({"train": joined.of(tables.ids), "test": joined.of(tables.test_ids)}, made, maps)
+        named = experiment.maps if isinstance(experiment, CascadeExperiment) else ()
+        of = (tables.folds.fingerprint, tables.fingerprint)
+        maps = [read_map_network(paths, name, fold, of) if name != SEGMENTER else segmenter_of(competition) for name in named]
+        made |= {SEGMENTER: hash_file(PACKAGED)} if SEGMENTER in named else {}
+        return cls({"train": joined.of(tables.ids), "test": joined.of(tables.test_ids)}, made, tuple(maps))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +119,7 @@ class FoldInputs:
         """
         competition, experiment, paths = job.load()
         tables = TrainingTables.read(competition, paths)
-        depends_on = Dependencies.read(paths, experiment, job.fold, tables) if isinstance(experiment, DependentExperiment) else None
+        depends_on = Dependencies.read(competition, experiment, job.fold, tables) if isinstance(experiment, DependentExperiment) else None
         columns = columns_of(competition, experiment, tables.labels)
         extra = None
         if isinstance(experiment, NetworkExperiment) and experiment.extra:
@@ -207,6 +213,12 @@ class FoldInputs:
         if asked == "labels" or (asked == "auto" and self.competition.groups is None):
             return np.unique(labels, axis=0, return_inverse=True)[1].ravel()
         return np.unique(groups, return_inverse=True)[1]
+
+
+def segmenter_of(competition: Competition) -> Weights:
+    """The packaged segmenter for a competition's images."""
+    assert competition.images is not None
+    return segmenter_weights(competition.images.channels)
 
 
 def extra_rows_of(competition: Competition, paths: Paths, name: str, folds: FoldMap, fold: int, near: Pairs) -> TrainOnlyRows:

@@ -15,7 +15,7 @@ from comp.base.paths import Paths
 from comp.base.processes import cores
 from comp.competition.competition import Competition
 from comp.competition.experiments.channels_experiment import ChannelsExperiment
-from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
+from comp.competition.experiments.dependent_experiment import SEGMENTER, CascadeExperiment, DependentExperiment
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.load import load_experiment
@@ -28,7 +28,7 @@ from comp.images.input_channels import Images
 from comp.images.problems import Files, missing_files
 from comp.images.read import one_thread_an_image, read_image, resize
 from comp.inference.weights import Weights
-from comp.training.fold_inputs import Dependencies, FoldInputs, TrainingTables, columns_of, extra_rows_of
+from comp.training.fold_inputs import Dependencies, FoldInputs, TrainingTables, columns_of, extra_rows_of, segmenter_of
 from comp.training.fold_job import FoldJob
 
 READ_PER_CORE = 8  # images that are read to find out how long it takes
@@ -69,9 +69,11 @@ def _vectors(competition: Competition, experiment: NetworkExperiment, tables: Tr
     models = [load_experiment(model, competition) for model in experiment.embeddings]
     width = sum(model.embedding for model in models if isinstance(model, EmbeddingExperiment))
     rows = {"train": len(tables.ids), "test": len(tables.test_ids)}
-    drawing = [each for each in models if isinstance(experiment, CascadeExperiment) and each.model in experiment.maps]
+    named = experiment.maps if isinstance(experiment, CascadeExperiment) else ()
+    known = {each.model: each for each in models}
+    maps = [segmenter_of(competition) if name == SEGMENTER else _untrained(competition, known[name]) for name in named]
     vectors = {split: unit_vectors(rows[split], width) for split in SPLITS}
-    return Dependencies(vectors, dict.fromkeys(experiment.embeddings, NO_NETWORK), tuple(_untrained(competition, each) for each in drawing))
+    return Dependencies(vectors, dict.fromkeys(experiment.embeddings, NO_NETWORK), tuple(maps))
 
 
 def _untrained(competition: Competition, experiment: Experiment) -> Weights:

@@ -7,10 +7,11 @@ import numpy as np
 from comp.base import registry
 from comp.base.errors import ConfigError, FoldError, PredictionError
 from comp.base.processes import in_own_process
+from comp.cells.input_maps import shown_stains
 from comp.competition.competition import Competition
 from comp.competition.data import ensure_data
 from comp.competition.experiments.channels_experiment import ChannelsExperiment
-from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
+from comp.competition.experiments.dependent_experiment import SEGMENTER, CascadeExperiment, DependentExperiment
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.load import load_experiment
@@ -92,7 +93,10 @@ def check_experiment(competition: Competition, experiment: Experiment) -> None:
 
 def check_maps(competition: Competition, experiment: CascadeExperiment) -> None:
     """Raise ConfigError if a model that is to draw maps draws no channels, or cannot take images of this size."""
-    for model in experiment.maps:
+    if SEGMENTER in experiment.maps:
+        assert competition.images is not None
+        shown_stains(competition.images.channels)
+    for model in experiment.drawing:
         drawing = load_experiment(model, competition)
         if not isinstance(drawing, ChannelsExperiment):
             what = f"{experiment.model} takes maps of {model}, which draws none"

@@ -43,13 +43,19 @@ class Settings:
 
 
 def train_segmenter(
-    settings: Settings, labelled: Sequence[Field], painted: Sequence[Field], run: Run, minutes: float = 5
+    settings: Settings,
+    labelled: Sequence[Field],
+    painted: Sequence[Field],
+    run: Run,
+    minutes: float = 5,
+    start: SegmenterNetwork | None = None,
 ) -> SegmenterNetwork:
     """Train the network on crops of fields.
 
     Args:
         labelled, painted: fields with true masks; a share of `PAINTED` of the crops comes from the second.
         run: its checkpoint is written every `minutes`, and read if it belongs to this run.
+        start: a trained network to go on with; None: random weights.
 
     Returns:
         The network with averaged weights, in evaluation mode.
@@ -57,7 +63,10 @@ def train_segmenter(
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     device = torch.device(run.device)
-    network = SegmenterNetwork(settings.backbone, settings.decoder).to(device).to(memory_format=torch.channels_last)
+    network = SegmenterNetwork(settings.backbone, settings.decoder)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    network.to(device).to(memory_format=torch.channels_last)
     average = ModelEmaV3(network, decay=DECAY, use_warmup=True)
     optimizer = torch.optim.AdamW(network.parameters(), settings.lr, weight_decay=WEIGHT_DECAY)
 

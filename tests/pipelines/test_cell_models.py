@@ -13,7 +13,7 @@ import pytest
 
 from comp.base.files import write_json
 from comp.base.paths import Paths
-from comp.cells import cell_source, segmenter_file
+from comp.cells import cell_source, packaged, segmenter_file
 from comp.cells.competition_cells import STAMPS
 from comp.competition.competition import load_competition
 from comp.competition.crop_content import image_stamps
@@ -170,7 +170,7 @@ def test_new_images_are_segmented_too(project):
 
 
 def test_a_package_finds_cells_as_make_predict_does(project, monkeypatch):
-    monkeypatch.setattr(cell_source, "PACKAGED", segmenter_file.PACKAGED)
+    monkeypatch.setattr(cell_source, "PACKAGED", packaged.PACKAGED)
     models = ("--competition", "tiny", "--models", "seeing")
     well(project.call("predict", *models, "--out", "new.csv", "--data", "data/tiny/test"))
     well(project.call("package", *models, "--out", "packed"))

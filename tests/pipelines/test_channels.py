@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 
 import cv2
 import numpy as np
@@ -13,8 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from comp.cells.packaged import PACKAGED
+from comp.models.segmenter_network import MAPS
 from comp.predictions.embeddings import read_embeddings
 from comp.predictions.prediction_file import read_predictions
+from comp.training.engines.shipping import shared_files
+from comp.training.fold_job import FoldJob
 from tests.conftest import Project
 from tests.tiny_competition import CHANNELS, make_tiny_competition
 
@@ -35,7 +40,7 @@ backbone: test_resnet
 initial_weights: scratch
 size: 32
 embeddings: [draws]
-maps: [draws]
+maps: [draws, segmenter]
 votes: {count: 3}
 train: {epochs: 1, batch_size: 8, precision: fp32}
 """
@@ -83,7 +88,7 @@ def test_it_is_a_model_like_others(drawing):
     assert planned.returncode == 0, planned.stderr
 
 
-def test_what_it_draws_is_input_channels_of_a_cascade(drawing):
+def test_what_it_and_the_segmenter_draw_is_input_channels_of_a_cascade(drawing):
     planned = drawing.call("plan", "--competition", "tiny", "--model", "mapped", "--workers", "1")
     assert planned.returncode == 0, planned.stderr
     for fold in range(3):
@@ -92,7 +97,14 @@ def test_what_it_draws_is_input_channels_of_a_cascade(drawing):
         inside = {name.removeprefix("maps.0."): tensor for name, tensor in of_cascade.items() if name.startswith("maps.0.")}
         assert inside.keys() == own.keys()
         assert all(torch.equal(inside[name], own[name]) for name in own)  # it learns nothing more, and no other fold's is taken
-        assert of_cascade["features.mean"].shape == (2 * len(CHANNELS),)
+        for name, tensor in load_file(PACKAGED).items():
+            assert torch.equal(of_cascade[f"maps.1.network.{name}"], tensor.float() if tensor.is_floating_point() else tensor)
+        assert of_cascade["features.mean"].shape == (2 * len(CHANNELS) + len(MAPS),)
+        made = read_predictions(folder / f"mapped/fold-{fold}.parquet").provenance
+        assert made.depends_on.keys() == {"draws", "segmenter"}
+    with chdir(drawing.root):
+        shipped = set(shared_files(FoldJob("tiny", "mapped", 1)))
+    assert {"comp/cells/segmenter.safetensors", "oof/tiny/draws/weights-1.safetensors"} <= shipped
     out = drawing.root / "labels.csv"
     assert drawing.call("predict", "--competition", "tiny", "--models", "mapped", "--out", str(out)).returncode == 0
     files = [read_predictions(drawing.root / f"oof/tiny/mapped/test-{fold}.parquet") for fold in range(3)]
@@ -110,6 +122,10 @@ def test_what_it_draws_is_input_channels_of_a_cascade(drawing):
     ("settings", "message"),
     [
         ("maps=[near]", "maps are drawn by models that `embeddings` names too; add near there"),
+        (
+            "maps=[segmenter] embeddings=[segmenter]",
+            "`segmenter` in `maps` is the packaged network; give the model of this name another one",
+        ),
         ("channels=[red]", "maps are drawn from all channels of the competition; leave `channels` out"),
         ("size=34", 'draws draws no maps of 34 px: it halves them 2 times: use SET="size=32"'),
     ],

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from comp.base.files import hash_file
-from comp.cells.segmenter_file import PACKAGED
+from comp.cells.packaged import PACKAGED
 from comp.inference.weights import read_weights
 from comp.synthesis import set_writer
 from tests.conftest import Project

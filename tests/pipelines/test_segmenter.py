@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from comp.cells.segmenter_file import read_segmenter
 from comp.training import segmenter_fields
 from comp.training.segmenter_training import Settings
 from tests.unit.training.test_segmenter_training import write_fields
@@ -27,6 +28,9 @@ def test_a_trained_segmenter_segments(project, tmp_path, small):
     assert [line.split("  ")[0] for line in scored.stdout.splitlines()[1:]] == [
         f"{name}, nuclei{part}" for name in ("segmenter", "Otsu and watershed") for part in ("", ", held out")
     ]
+    further = project.call("segmenter", "--data", str(data), "--out", "more.safetensors", "--segmenter", "mine.safetensors", "--steps", "2")
+    assert further.returncode == 0, further.stderr
+    assert read_segmenter(project.root / "more.safetensors").network.backbone == "test_resnet"
     otsu = scored.stdout.splitlines()[-1].split()
     assert float(otsu[otsu.index("out") + 2]) == pytest.approx(1)  # discs on black are easy
     assert np.isfinite(float(scored.stdout.splitlines()[1].split()[3]))
@@ -37,6 +41,8 @@ def test_a_trained_segmenter_segments(project, tmp_path, small):
     [
         ([], "DATA is missing: type: make segmenter DATA=dir"),
         (["--data", "nowhere"], "there is no folder nowhere"),
+        (["--data", ".", "--segmenter", "none.safetensors"], "there is no none.safetensors: make it again: make segmenter DATA=dir"),
+        (["--data", ".", "--segmenter", "configs/competitions/tiny.yaml"], "tiny.yaml is damaged: it cannot be read as safetensors"),
         (["--data", "data/tiny/train"], "no image in data/tiny/train has a true mask in data/tiny/train"),
     ],
 )

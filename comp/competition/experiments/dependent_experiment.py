@@ -8,6 +8,8 @@ from comp.competition.experiments.embedding_experiment import VoteSettings
 from comp.competition.experiments.experiment import Experiment
 from comp.competition.experiments.torch_experiment import TorchExperiment
 
+SEGMENTER = "segmenter"  # among `maps`: the network that is part of this package
+
 
 class DependentExperiment(Experiment):
     """A model that depends on others. The mean of their similarities decides which training images are an image's neighbours.
@@ -39,7 +41,7 @@ class CascadeExperiment(DependentExperiment, TorchExperiment):
     """A timm backbone whose last layer also gets the embeddings and the neighbours' votes; see `comp.training.cascade_trainer`.
 
     `maps` names those of the `embeddings` that draw channels (`trainer: channels`). Each channel as they draw it from all others is
-    a further input channel.
+    a further input channel. `segmenter` among them is the packaged network: where nuclei and cells are.
     """
 
     trainer: Literal["cascade"]  # type: ignore[assignment]
@@ -48,11 +50,18 @@ class CascadeExperiment(DependentExperiment, TorchExperiment):
 
     @model_validator(mode="after")
     def _maps_of_its_embeddings(self) -> "CascadeExperiment":
-        if others := sorted(set(self.maps) - set(self.embeddings)):
+        if SEGMENTER in self.embeddings and SEGMENTER in self.maps:
+            raise ValueError(f"`{SEGMENTER}` in `maps` is the packaged network; give the model of this name another one")
+        if others := sorted(set(self.drawing) - set(self.embeddings)):
             raise ValueError(f"maps are drawn by models that `embeddings` names too; add {', '.join(others)} there")
         if self.maps and self.channels != {"name": "pick"}:
             raise ValueError("maps are drawn from all channels of the competition; leave `channels` out")
         return self
+
+    @property
+    def drawing(self) -> tuple[str, ...]:
+        """The models among `maps`."""
+        return tuple(model for model in self.maps if model != SEGMENTER)
 
     @field_validator("extra")
     @classmethod

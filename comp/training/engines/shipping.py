@@ -11,9 +11,10 @@ from comp.base.errors import CompError
 from comp.base.files import atomic_write, hash_of
 from comp.base.locks import lock
 from comp.base.paths import HUB, SHIPPED, PackagePaths, Paths, code_root, config, configs, copied_competition, copied_data
+from comp.cells.packaged import PACKAGED
 from comp.competition.competition import Competition
 from comp.competition.experiments.cell_experiment import CellExperiment
-from comp.competition.experiments.dependent_experiment import CascadeExperiment, DependentExperiment
+from comp.competition.experiments.dependent_experiment import SEGMENTER, CascadeExperiment, DependentExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.extra_rows import TABLE
 from comp.competition.image_cache import splits_of
@@ -38,6 +39,8 @@ def shared_files(job: FoldJob) -> Files:
     competition, experiment, paths = job.load()
     found = {str(file.relative_to(code_root())): file for file in PackagePaths(code_root()).code().rglob("*.py")}
     found |= {str(file): file for file in (config("models", model) for model in configs("models"))}
+    if isinstance(experiment, CascadeExperiment) and SEGMENTER in experiment.maps:
+        found[str(PACKAGED.relative_to(code_root()))] = PACKAGED
     for table in (competition.tables.train, competition.tables.test):
         found[str(copied_data(competition.name) / table)] = competition.folder(paths) / table
     found[str(paths.folds())] = paths.folds()
@@ -66,7 +69,7 @@ def needed_for(experiment: Experiment, paths: Paths, fold: int) -> list[Path]:
     if isinstance(experiment, DependentExperiment):
         files += [paths.embeddings(model, fold) for model in experiment.embeddings]
     if isinstance(experiment, CascadeExperiment):
-        files += [paths.weights(model, fold) for model in experiment.maps]
+        files += [paths.weights(model, fold) for model in experiment.drawing]
     return files
 
 

@@ -12,9 +12,10 @@ from comp.cells.cell_table import cell_table
 from comp.cells.classical import segment_classically
 from comp.cells.image_files import parse_stains
 from comp.cells.labelled_fields import find_labelled
+from comp.cells.packaged import PACKAGED
 from comp.cells.scores import score_images
 from comp.cells.segmenter import MARGIN, TILE, Masks
-from comp.cells.segmenter_file import PACKAGED, read_segmenter
+from comp.cells.segmenter_file import read_segmenter
 from comp.metrics.object_matching import match
 from comp.practice.draw import draw_field
 from comp.practice.tables import PracticeSpec, draw_tables

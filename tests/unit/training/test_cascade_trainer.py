@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from comp.base.errors import ConfigError
+from comp.cells.input_maps import segmenter_weights
 from comp.competition.experiments.channels_experiment import ChannelsExperiment
 from comp.competition.experiments.dependent_experiment import CascadeExperiment
 from comp.competition.experiments.embedding_experiment import VoteSettings
@@ -95,7 +96,7 @@ def test_the_last_layer_starts_at_the_shares_of_the_labels():
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory):
-    """A cascade that gets maps of a network that draws channels, and its data. Its images say all about the labels, in one channel."""
+    """A cascade with maps of a network that draws channels and of the segmenter, and its data. One channel says all about the labels."""
     torch.set_num_threads(1)
     drawing = ChannelsExperiment(
         model="draws", trainer="channels", backbone="test_resnet", initial_weights="scratch", size=32, decoder=(8, 8), embedding=6,
@@ -104,8 +105,10 @@ def mapped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mapped")
     own_run = Run(0, "cpu", folder / "draws.pt", {"run": "draws"}, "scratch")
     made = channels_trainer.train(drawing, replace(DATA, aux_features=None), own_run)
-    data = replace(DATA, maps=(made.weights,))
-    experiment = EXPERIMENT.model_copy(update={"maps": ("near",), "train": TorchTraining(epochs=3, batch_size=8, precision="fp32")})
+    data = replace(DATA, maps=(made.weights, segmenter_weights(("red", "green", "blue", "yellow"))))
+    experiment = EXPERIMENT.model_copy(
+        update={"maps": ("near", "segmenter"), "train": TorchTraining(epochs=3, batch_size=8, precision="fp32")}
+    )
     return run(folder, experiment, data), data
 
 
@@ -116,7 +119,7 @@ def test_maps_are_each_channel_drawn_from_all_others(mapped):
     images = torch.from_numpy(IMAGES[:5])
     with torch.inference_mode():
         found = network.with_maps(images)
-        assert found.shape == (5, 32, 32, 8)
+        assert found.shape == (5, 32, 32, 12)
         torch.testing.assert_close(found[..., :4], images.float())
         for row, channel in itertools.product(range(5), range(4)):
             hidden = images[row : row + 1].clone()
@@ -128,8 +131,10 @@ def test_maps_are_each_channel_drawn_from_all_others(mapped):
 def test_networks_that_draw_maps_learn_nothing_more(mapped):
     ready, data = mapped
     after = ready.trained.weights.tensors
-    for name, before in data.maps[0].tensors.items():
-        np.testing.assert_array_equal(after[f"maps.0.{name}"], before)
+    for number, drawing in enumerate(data.maps):
+        for name, before in drawing.tensors.items():
+            if name != "scale":  # that of the segmenter is measured on training rows
+                np.testing.assert_array_equal(after[f"maps.{number}.{name}"], before)
 
 
 def test_no_held_out_pixel_reaches_a_cascade_with_maps(tmp_path, mapped):

@@ -1,5 +1,7 @@
 """Training of the segmenter: it learns, resumes to the byte, and never sees what its name holds out."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -83,6 +85,17 @@ def test_it_learns(tmp_path):
     image, truth = disc_field(7)
     found = read_segmenter(tmp_path / "segmenter.safetensors")({"nuclei": image}).nuclei
     assert ((found > 0) & (truth > 0)).sum() / ((found > 0) | (truth > 0)).sum() > 0.6
+
+
+def test_it_goes_on_with_a_trained_network(tmp_path):
+    fields = [field_of({"nuclei": image}, truth) for image, truth in map(disc_field, range(3))]
+    (tmp_path / "first").mkdir()
+    first = train_segmenter(TINY, fields, fields, run(tmp_path / "first"))
+    nearly = train_segmenter(replace(TINY, lr=1e-7, seed=7), fields, fields, run(tmp_path), start=first)
+    scratch = train_segmenter(replace(TINY, lr=1e-7, seed=7), fields, fields, run(tmp_path))
+    own, trained_on, other = (dict(network.named_parameters()) for network in (first, nearly, scratch))
+    assert all(torch.allclose(own[name], trained_on[name], atol=1e-5) for name in own)
+    assert not all(torch.allclose(own[name], other[name], atol=1e-3) for name in own)
 
 
 def disc_field(seed):
