@@ -58,9 +58,11 @@ class Segmenter:
         valley = VALLEY_ALONE if alone else VALLEY
         expected = diameter or rough_diameter(normalised(channels["nuclei"]))
         for _ in range(1 if diameter else ROUNDS):
-            maps = self.maps(planes(channels, _scale(shape, expected)), alone)
+            stained = planes(channels, _scale(shape, expected))
+            maps = self.maps(stained, alone)
             scale = maps.shape[0] / shape[0]
             nuclei = watershed.nuclei(maps[..., 0], maps[..., 1], expected * scale, valley)
+            nuclei = watershed.without_faint(nuclei, stained[..., 0])
             diameters = equivalent_diameters(nuclei) / scale
             if not len(diameters):
                 break

@@ -15,6 +15,7 @@ Labels = NDArray[np.int32]
 INSIDE = 0.5  # probability from which a pixel belongs to an object
 SMOOTH = 1 / 12  # of the diameter: the depth is smoothed before seeds are taken
 SMALLEST = 0.1  # of the area of a circle with the diameter; smaller nuclei are dirt
+FAINTEST = 0.2  # of the brightness of the median nucleus; less is the light of another stain (none of 9,296 annotated nuclei has so little)
 
 
 def nuclei(inside: Floats, depth: Floats, diameter: float, valley: float) -> Labels:
@@ -32,6 +33,23 @@ def nuclei(inside: Floats, depth: Floats, diameter: float, valley: float) -> Lab
     hills = np.where(body, gaussian_filter(depth, SMOOTH * diameter), 0)
     seeds, _ = connected(h_maxima(hills, valley))
     return numbered(watershed(-hills, seeds, mask=body), SMALLEST * np.pi / 4 * diameter**2)
+
+
+def without_faint(labels: Labels, stain: Floats) -> Labels:
+    """Nuclei (H, W) without those that are hardly stained, beside the median nucleus of the image, numbered anew.
+
+    Brightness is the mean of the nucleus above the median of all that lies outside nuclei.
+
+    Args:
+        stain: of nuclei (H, W).
+    """
+    if labels.all() or labels.max() < 2:
+        return labels
+    pixels = np.bincount(labels.ravel())[1:]
+    brightness = np.bincount(labels.ravel(), stain.ravel())[1:] / pixels - np.median(stain[labels == 0])
+    median = np.median(brightness)
+    stays = brightness * median >= FAINTEST * median**2  # so that all stay where the median is 0
+    return np.concatenate([[0], np.where(stays, np.cumsum(stays), 0)]).astype(np.int32)[labels]
 
 
 def cells(inside: Floats, depth: Floats, seeds: Labels) -> Labels:
