@@ -19,11 +19,12 @@ from comp.base.progress import say
 from comp.base.text_table import aligned
 from comp.cells.cell_facts import summary
 from comp.cells.fact_table import write_facts
-from comp.cells.image_files import find_cell_images, parse_stains
+from comp.cells.image_files import OUTLINES, find_cell_images, left_out, parse_stains
 from comp.cells.packaged import PACKAGED
-from comp.cells.segment_folder import OUTLINES, TABLE, CellJob, segment_folder
+from comp.cells.segment_folder import TABLE, CellJob, segment_folder
 from comp.competition.competition import load_competition
 from comp.competition.data import ensure_data
+from comp.competition.file_finder import FileFinder
 from comp.inference.torch_device import devices, pick_device
 from pipelines.command import parser, run
 
@@ -56,6 +57,9 @@ def main() -> None:
 
     stains = parse_stains(options.stains)
     images = find_cell_images(options.data, stains)
+    others = left_out(options.data, FileFinder(options.data).names, stains)
+    if others:
+        say(f"left out as masks, crops or sheets: {len(others):,} files, such as {others[0]}")
     job = CellJob(images, stains, options.out or default_out(options.data), options.segmenter, options.diameter, options.crops)
     table = segment_folder(job, options.workers or (1 if devices() else cores()), pick_device(0))
     say(f"{len(table):,} cells in {len(images):,} images: {job.out / TABLE}, masks beside it; look at {job.out / OUTLINES}")

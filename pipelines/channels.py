@@ -51,6 +51,8 @@ def main() -> None:
     if options.data:
         assert task.competition.images is not None
         ids, others = read_folder(options.data, task.competition.images, size, path.with_suffix(".unusable.csv"))
+        if seen := len(set(ids) & set(folds.ids)):
+            say(f"note: {seen:,} of these images are in the train table, so networks were trained on them; leave DATA out to avoid that")
         write(path, folder_scores(ids, others, generators, folds, images))
         shown = _evenly(np.arange(len(ids)))
         draw(path, MeanGenerator(list(generators.values())), others[shown], [ids[row] for row in shown])

@@ -38,6 +38,8 @@ def main() -> None:
         raise ConfigError("DATA is missing", "type: make segmenter DATA=dir")
 
     out = options.out or Path("runs", "segmenter.safetensors")
+    if out.is_dir():
+        raise ConfigError(f"OUT={out} is a folder", f"name a file: OUT={out / 'segmenter.safetensors'}")
     device = pick_device(0)
     bf16 = resolve_precision("auto", torch.device(device)) == "bf16"
     settings, start = Settings(steps=options.steps or Settings.steps, threads=options.threads, bf16=bf16), None

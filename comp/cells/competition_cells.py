@@ -1,11 +1,10 @@
 """The cells of a competition's images: masks, a table and crops, below `data/<competition>.cells/`."""
 
-import json
 import platform
 from pathlib import Path
 
 from comp.base.errors import ConfigError, DataError
-from comp.base.files import hash_file, read_text, write_json
+from comp.base.files import hash_file
 from comp.base.locks import lock
 from comp.base.paths import Paths
 from comp.base.progress import say
@@ -13,13 +12,11 @@ from comp.cells.cell_source import CellSource
 from comp.cells.crop_writer import cut_cells, find_cells
 from comp.cells.segment_folder import CellJob
 from comp.competition.competition import Competition
-from comp.competition.crop_content import crop_content, image_stamps
+from comp.competition.crop_content import crop_content
 from comp.competition.image_cache import how_to_mend, image_files
 from comp.images.bags import CropPlan
 from comp.images.crops import CropCache, open_crops
 from comp.images.problems import check_no_problems, missing_files
-
-STAMPS = "stamps.json"  # beside the masks: with which files they were made
 
 
 def prepare_crops(competition: Competition, paths: Paths, split: str, plan: CropPlan, verify: bool = False) -> CropCache:
@@ -68,8 +65,6 @@ def segment_split(competition: Competition, paths: Paths, split: str) -> CellJob
     """
     job = cell_source(competition, paths, split).job(paths.cells(split))
     with lock(job.out.with_name(f"{split}.lock"), f"finding cells in {job.out}"):
-        stamps = image_stamps(competition, paths, split)
-        _forget_changed(job, dict(zip((image.id for image in job.images), stamps.tolist(), strict=True)))
         try:
             find_cells(job)
         except ConfigError as error:
@@ -86,20 +81,6 @@ def cell_source(competition: Competition, paths: Paths, split: str) -> CellSourc
     files, images = image_files(competition, paths, split), competition.images
     assert images is not None
     return CellSource(files, images.channels, images.levels)
-
-
-def _forget_changed(job: CellJob, stamps: dict[str, int]) -> None:
-    """Remove the masks of images whose files are others than those that they were made with."""
-    path = job.out / STAMPS
-    try:
-        before = json.loads(read_text(path))
-    except (OSError, ValueError):
-        before = {}
-    for image in job.images:
-        if before.get(image.id) != stamps[image.id]:
-            job.nuclei(image).unlink(missing_ok=True)
-    if before != stamps:
-        write_json(path, stamps)
 
 
 def _shipped(folder: Path, verify: bool) -> CropCache:

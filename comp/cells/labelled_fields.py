@@ -68,4 +68,4 @@ def _read_labels(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
     [labels] = read_channels(path, 1)
     if labels.shape != shape:
         raise DataError(f"{path} is {labels.shape[1]} x {labels.shape[0]} px, its image {shape[1]} x {shape[0]} px", "give both one size")
-    return np.asarray(labels, np.int32)
+    return np.maximum(np.asarray(labels, np.int64), 0).astype(np.int32)  # some tools write -1 for the background

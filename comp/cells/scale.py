@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from skimage.filters import threshold_otsu
 
+from comp.cells.stains import resized, scaled_shape
+
 DIAMETER = 24.0  # pixels of nuclei that the network sees
 LARGEST_SCALE = 3.0  # at which images are segmented
 SMOOTH = 1.5  # pixels, before nuclei are told from the background
@@ -25,7 +27,7 @@ def rough_diameter(plane: NDArray[np.float32]) -> float:
     nuclei do not count as large ones. The median of the thickness is weighted by area, so that dust does not matter.
     """
     shrink = min(1.0, LARGEST_SIDE / max(plane.shape))
-    small = cv2.resize(plane, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else plane
+    small = resized(plane, scaled_shape(plane.shape, shrink))
     smooth = cv2.GaussianBlur(small, (0, 0), SMOOTH)
     if smooth.min() == smooth.max():
         return DIAMETER

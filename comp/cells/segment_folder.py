@@ -13,14 +13,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from comp.base.errors import CompError, ConfigError
-from comp.base.files import atomic_write, read_text, write_json
+from comp.base.errors import CompError, ConfigError, DataError
+from comp.base.files import atomic_write, hash_of, read_text, write_json
 from comp.base.paths import file_of
 from comp.base.processes import follow_parent, worker_pool
 from comp.base.progress import track
 from comp.cells.cell_pictures import crops
 from comp.cells.cell_table import cell_table
-from comp.cells.image_files import CellImage, read_all, read_stains
+from comp.cells.image_files import MADE_WITH, OUTLINES, CellImage, read_all, read_stains
 from comp.cells.outlines import outlined, sheet
 from comp.cells.packaged import PACKAGED
 from comp.cells.segmenter import Masks, Segmenter
@@ -30,7 +30,8 @@ from comp.images.problems import check_no_problems
 from comp.images.read import read_channels
 
 FEWEST = 24  # images for each process: it takes seconds to start
-MADE_WITH, TABLE, OUTLINES, UNREADABLE = "made-with.json", "cells.csv", "outlines.png", "unreadable.csv"
+TABLE, UNREADABLE = "cells.csv", "unreadable.csv"
+STAMPS = "stamps.json"  # with which files the masks were made
 SHEET = 12  # images on the sheet of outlines
 MOST_CELLS = 65_535  # numbers of a 16-bit mask
 
@@ -56,11 +57,22 @@ class CellJob:
     crops: bool = False
 
     def nuclei(self, image: CellImage) -> Path:
-        """The mask of the nuclei. It is written last, so an image that has it is done."""
+        """The mask of the nuclei. It is written last, so an image that has it is segmented."""
         return file_of(self.out / "masks", image.id.replace("/", "_"), "_nuclei.png")
 
     def cells(self, image: CellImage) -> Path:
         return self.nuclei(image).with_name(self.nuclei(image).name.replace("_nuclei.png", "_cells.png"))
+
+    def crop(self, image: CellImage, cell: int) -> Path:
+        """The picture of a cell. That of the first cell is written last."""
+        return file_of(self.out / "crops", f"{image.id.replace('/', '_')}_{cell}", ".png")
+
+    def is_done(self, image: CellImage) -> bool:
+        return self.nuclei(image).exists() and (not self.crops or self.crop(image, 1).exists())
+
+    def stamps(self) -> dict[str, str]:
+        """For each image a text that changes with its files."""
+        return {image.id: _stamp(image) for image in self.images}
 
     def made_with(self) -> dict[str, object]:
         return {"segmenter": segmenter_hash(self.segmenter), "stains": dict(self.stains), "diameter": self.diameter}
@@ -69,14 +81,20 @@ class CellJob:
 def segment_folder(job: CellJob, workers: int, device: str = "cpu") -> pd.DataFrame:
     """Segment the images that have no masks yet, and write the table of all cells. An interrupted command resumes.
 
+    Masks of images whose files have changed are made again.
+
     Files in `out`: masks/<id>_nuclei.png and _cells.png (uint16), cells.csv, outlines.png, crops/<id>_<cell>.png if asked for.
 
     Raises:
         ConfigError: `out` holds masks that were made otherwise.
-        DataError: some images cannot be read; all others are done.
+        PredictionError: the segmenter's file cannot be used.
+        DataError: two images would have one mask; some images cannot be read, and all others are done.
     """
+    read_segmenter(job.segmenter)
+    _check_names(job)
     _check_made_with(job)
-    waiting = [image for image in job.images if not job.nuclei(image).exists()]
+    _forget_changed(job)
+    waiting = [image for image in job.images if not job.is_done(image)]
     progress = track(_segmented(job, waiting, workers, device), label="segmenting images", total=len(waiting), unit="image")
     problems = [(image.id, problem) for image, problem in zip(waiting, progress, strict=True) if problem]
     done = [image for image in job.images if job.nuclei(image).exists()]
@@ -87,6 +105,7 @@ def segment_folder(job: CellJob, workers: int, device: str = "cpu") -> pd.DataFr
     if done:
         shown = [outlined(read_stains(image, job.stains), read_masks(job, image), image.id) for image in _spread(done)]
         write_png(job.out / OUTLINES, sheet(shown))
+    (job.out / UNREADABLE).unlink(missing_ok=True)
     check_no_problems(problems, len(job.images), job.out / UNREADABLE, "mend them, and type the command again; the others are done")
     return table
 
@@ -99,6 +118,43 @@ def read_masks(job: CellJob, image: CellImage) -> Masks:
     """
     cells = job.cells(image)
     return Masks(_read_mask(job.nuclei(image)), _read_mask(cells) if cells.exists() else None)
+
+
+def _stamp(image: CellImage) -> str:
+    known: list[object] = []
+    for channel, path in sorted(image.files.items()):
+        try:
+            status = path.stat()
+        except OSError:
+            return ""  # it is missing, which is said when it is read
+        known += [channel, path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    return hash_of(known)
+
+
+def _check_names(job: CellJob) -> None:
+    masks: dict[Path, CellImage] = {}
+    for image in job.images:
+        other = masks.setdefault(job.nuclei(image), image)
+        if other is not image:
+            raise DataError(f"the images {other.id} and {image.id} would have one mask, {job.nuclei(image)}", "rename one of them")
+
+
+def _forget_changed(job: CellJob) -> None:
+    """Remove the masks and crops of images whose files are others than those that they were made with."""
+    path, stamps = job.out / STAMPS, job.stamps()
+    try:
+        before = json.loads(read_text(path))
+    except (OSError, ValueError):
+        before = {}
+    for image in job.images:
+        if before.get(image.id) != stamps[image.id] and job.nuclei(image).exists():
+            first = 1
+            while job.crop(image, first).exists():
+                job.crop(image, first).unlink()
+                first += 1
+            job.nuclei(image).unlink()
+    if before != stamps:
+        write_json(path, stamps)
 
 
 def _check_made_with(job: CellJob) -> None:
@@ -158,26 +214,34 @@ def _start(segmenter: Path, device: str) -> None:
 
 def _segment(job: CellJob, image: CellImage) -> str:
     try:
-        stains = read_stains(image, job.stains)
-        masks = _segmenter(stains, job.diameter)
+        if not job.nuclei(image).exists():
+            masks = _segmenter(read_stains(image, job.stains), job.diameter)
+            if masks.cells is not None:
+                write_png(job.cells(image), masks.cells)
+            write_png(job.nuclei(image), masks.nuclei)
         if job.crops:
-            _write_crops(job, image, masks)
-        if masks.cells is not None:
-            write_png(job.cells(image), masks.cells)
-        write_png(job.nuclei(image), masks.nuclei)
+            _write_crops(job, image, read_masks(job, image))
     except CompError as error:
         return error.what
     return ""
 
 
 def _write_crops(job: CellJob, image: CellImage, masks: Masks) -> None:
-    for number, crop in crops(read_all(image), masks):
-        write_png(file_of(job.out / "crops", f"{image.id.replace('/', '_')}_{number}", ".png"), crop)
+    for number, crop in reversed(list(crops([as_picture(channel) for channel in read_all(image)], masks))):
+        write_png(job.crop(image, number), crop)
+
+
+def as_picture(channel: StoredChannel) -> StoredChannel:
+    """A channel of 8 or 16 bits as it is; of another type as 16 bits, its lowest value black and its highest white."""
+    if channel.dtype in (np.uint8, np.uint16):
+        return channel
+    low, high = float(channel.min()), float(channel.max())
+    return np.rint((channel - low) / max(high - low, np.finfo(float).tiny) * np.iinfo(np.uint16).max).astype(np.uint16)
 
 
 def write_png(path: Path, picture: StoredChannel) -> None:
     """Write a picture (H, W) or (H, W, channels) of 8 or 16 bits, its channels in the order red, green, blue, alpha."""
-    if picture.ndim == 3:
+    if picture.ndim == 3 and picture.shape[-1] > 2:
         picture = picture[..., [2, 1, 0, 3][: picture.shape[-1]]]
     with atomic_write(path) as file:
         file.write(cv2.imencode(".png", picture)[1].tobytes())

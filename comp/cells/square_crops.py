@@ -17,7 +17,7 @@ FEWEST_PIXELS = 2  # side of what a crop shows
 
 
 def square_crops(channels: Sequence[NDArray[np.uint8]], masks: Masks, plan: CropPlan) -> Crops:
-    """The crops of one image in the order of its cells' numbers; if there is no cell, the whole image.
+    """The crops of one image in the order of its cells' numbers; if there is no cell with a visible nucleus, the whole image.
 
     A crop is centred on the cell's box, and black where it leaves the image. If there are more cells than asked for, those nearest to the
     border of the image are left out.
@@ -26,7 +26,7 @@ def square_crops(channels: Sequence[NDArray[np.uint8]], masks: Masks, plan: Crop
         channels: (H, W) each.
     """
     table = cell_table("", masks)
-    if table.empty:
+    if table.empty or not masks.nuclei.any():
         return Crops(np.array([WHOLE_IMAGE], np.int32), np.stack([resize(channel, plan.size) for channel in channels], axis=-1)[None])
     image = np.stack(channels, axis=-1)
     height, width = image.shape[:2]

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comp.base.errors import DataError
+from comp.base.errors import DataError, PredictionError
 from comp.base.files import atomic_folder, write_text
 from comp.base.progress import track
 from comp.competition.file_finder import ANY_FOLDERS, fill
+from comp.competition.ids import shorten
 from comp.folds.fold_map import HOLDOUT
 from comp.images.problems import Files
 from comp.imputation.gaps import PartialImage, images_with_gaps, read_partial
@@ -37,9 +38,18 @@ class Painters:
     held_out: Mapping[str, int]
 
     def of(self, image_id: str) -> dict[int, ChannelGenerator]:
-        """The networks that draw an image: the one that never saw it, if the competition has it in a fold, else all."""
+        """The networks that draw an image: the one that never saw it, if the competition has it in a fold, else all.
+
+        Raises:
+            PredictionError: the one that never saw it is not trained.
+        """
         fold = self.held_out.get(image_id, HOLDOUT)
-        return {fold: self.generators[fold]} if fold in self.generators else dict(self.generators)
+        if fold == HOLDOUT:
+            return dict(self.generators)
+        if fold not in self.generators:
+            what = f"{shorten(image_id)} is drawn by fold {fold} of {self.model}, which never saw it and is not trained"
+            raise PredictionError(what, f"type: make fold-{fold} MODEL={self.model}")
+        return {fold: self.generators[fold]}
 
 
 def fill_folder(painters: Painters, files: Files, pattern: str, out: Path, report: Path) -> pd.DataFrame:
@@ -55,6 +65,7 @@ def fill_folder(painters: Painters, files: Files, pattern: str, out: Path, repor
 
     Raises:
         DataError: the folder holds files already, or images cannot be used; nothing is written.
+        PredictionError: the network that never saw an image is not trained; nothing is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists", "remove it, or choose another OUT: drawn channels go to a folder of their own")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from xxhash import xxh3_64
 
+from comp.base.errors import DataError
 from comp.base.progress import track
 from comp.cells.labelled_fields import find_labelled
 from comp.cells.samples import Field, field_of
@@ -25,6 +26,8 @@ def labelled_fields(folder: Path, stains: Mapping[str, str]) -> list[Field]:
         DataError: there are none, or a file is damaged.
     """
     images = [image for image in find_labelled(folder, stains) if not image.held_out]
+    if not images:
+        raise DataError(f"all images in {folder} are held out, by the CRC-32 of their names", "add images, or rename some")
     return [field_of(*image.read(stains)) for image in track(images, label="reading fields", unit="image")]
 
 

@@ -13,11 +13,9 @@ import pytest
 
 from comp.base.files import write_json
 from comp.base.paths import Paths
-from comp.cells import cell_source, packaged, segmenter_file
-from comp.cells.competition_cells import STAMPS
+from comp.cells import cell_source, competition_cells, packaged, segmenter_file
+from comp.cells.segment_folder import STAMPS
 from comp.competition.competition import load_competition
-from comp.competition.crop_content import image_stamps
-from comp.competition.image_cache import image_files
 from comp.images.crops import open_crops
 from comp.inference.tensor_file import read_tensors
 from comp.metrics.logits import sigmoid
@@ -86,8 +84,8 @@ def project(trained, tmp_path):
     with contextlib.chdir(root):
         competition, paths = load_competition("tiny"), Paths("tiny")
         for split in ("train", "test"):
-            stamps = image_stamps(competition, paths, split).tolist()
-            write_json(paths.cells(split) / STAMPS, dict(zip(image_files(competition, paths, split), stamps, strict=True)))
+            job = competition_cells.cell_source(competition, paths, split).job(paths.cells(split))
+            write_json(job.out / STAMPS, job.stamps())
     return Project(root)
 
 

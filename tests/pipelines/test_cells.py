@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from comp.cells import segment_folder
 from comp.practice.draw import draw_field
@@ -169,3 +170,157 @@ def test_scores_of_folders_with_true_masks(project, fields):
         assert numbers[0] == "6"
     assert float(lines["segmenter, nuclei"][1]) > 0.8
     assert "no image in" in project.refused(project.call("score_cells", "--data", str(fields / "images")))
+
+
+@pytest.fixture
+def nuclei(fields, tmp_path):
+    """A folder of two single-channel images, f1 and f2, and what make cells is typed for it."""
+    data = tmp_path / "images"
+    data.mkdir()
+    for number in (1, 2):
+        (data / f"f{number}.png").write_bytes((fields / f"images/f{number}_blue.png").read_bytes())
+    return data, ("cells", "--data", str(data), "--out", str(tmp_path / "out"), "--workers", "1")
+
+
+def test_crops_are_written_later_too_and_only_those_that_lack(project, nuclei, tmp_path):
+    data, typed = nuclei
+    assert project.call(*typed).returncode == 0
+    assert not (tmp_path / "out/crops").exists()
+    masks = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/masks").iterdir()}
+    assert project.call(*typed, "--crops").returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in masks} == masks
+    table = pd.read_csv(tmp_path / "out/cells.csv")
+    pictures = tmp_path / "out/crops"
+    assert sorted(path.name for path in pictures.iterdir()) == sorted(f"{row.image}_{row.cell}.png" for row in table.itertuples())
+    image, mask = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (data / "f1.png", tmp_path / "out/masks/f1_nuclei.png"))
+    rows, columns = np.nonzero(mask == 1)
+    box = np.s_[max(rows.min() - 2, 0) : rows.max() + 3, max(columns.min() - 2, 0) : columns.max() + 3]
+    first = cv2.imread(str(pictures / "f1_1.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(first, np.where(mask == 1, image, 0)[box])
+    (pictures / "f2_1.png").unlink()  # the last one of an image that is written
+    kept = {path: path.stat().st_mtime_ns for path in pictures.glob("f1_*")}
+    assert project.call(*typed, "--crops").returncode == 0
+    assert (pictures / "f2_1.png").exists()
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_masks_of_an_image_that_has_changed_are_made_again(project, nuclei, fields, tmp_path):
+    data, typed = nuclei
+    assert project.call(*typed, "--crops").returncode == 0
+    masks = tmp_path / "out/masks"
+    kept, old = (masks / "f2_nuclei.png").stat().st_mtime_ns, (masks / "f1_nuclei.png").read_bytes()
+    empty = np.zeros((128, 128), np.uint8)
+    cv2.imwrite(str(data / "f1.png"), empty)
+    assert project.call(*typed, "--crops").returncode == 0
+    assert not cv2.imread(str(masks / "f1_nuclei.png"), cv2.IMREAD_UNCHANGED).any()
+    assert not list((tmp_path / "out/crops").glob("f1_*"))
+    assert set(pd.read_csv(tmp_path / "out/cells.csv")["image"]) == {"f2"}
+    assert (masks / "f2_nuclei.png").stat().st_mtime_ns == kept
+    (data / "f1.png").write_bytes((fields / "images/f1_blue.png").read_bytes())
+    assert project.call(*typed, "--crops").returncode == 0
+    assert (masks / "f1_nuclei.png").read_bytes() == old
+
+
+def test_two_images_never_share_a_mask(project, nuclei, tmp_path):
+    data, typed = nuclei
+    (data / "a").mkdir()
+    (data / "f1.png").rename(data / "a/b.png")
+    (data / "f2.png").rename(data / "a_b.png")
+    assert "the images a/b and a_b would have one mask" in project.refused(project.call(*typed))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int16, np.int32, np.uint32])
+def test_crops_of_other_types_keep_the_differences_of_their_pixels(project, nuclei, tmp_path, kind):
+    data, typed = nuclei
+    for path in list(data.iterdir()):
+        values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        tifffile.imwrite(path.with_suffix(".tif"), values.astype(kind) * (kind(100) if kind in (np.int32, np.uint32) else kind(1)))
+        path.unlink()
+    ended = project.call(*typed, "--crops")
+    assert ended.returncode == 0, ended.stderr
+    before = tifffile.imread(data / "f1.tif").astype(float)
+    mask = cv2.imread(str(tmp_path / "out/masks/f1_nuclei.png"), cv2.IMREAD_UNCHANGED)
+    crop = cv2.imread(str(tmp_path / "out/crops/f1_1.png"), cv2.IMREAD_UNCHANGED)
+    assert crop.dtype == np.uint16
+    scaled = (before - before.min()) / (before.max() - before.min()) * 65535
+    assert crop.max() == pytest.approx(scaled[mask == 1].max(), abs=1)
+    assert np.unique(crop[crop > 0]).size == np.unique(np.rint(scaled[(mask == 1) & (scaled >= 0.5)])).size
+
+
+def test_masks_sheets_and_own_output_are_no_images(project, nuclei):
+    data, typed = nuclei
+    for name in ("f1_nuclei.png", "f1_cells.png", "f2_labels.png"):
+        cv2.imwrite(str(data / name), np.zeros((128, 128), np.uint8))
+    inside = (*typed[:3], "--out", str(data / "result"), "--crops", "--workers", "1")
+    first, second = project.call(*inside), project.call(*inside)
+    assert "left out as masks, crops or sheets: 3 files, such as f1_cells.png" in first.stdout
+    assert first.stdout.splitlines()[-1] == second.stdout.splitlines()[-1]
+    assert "cells in 2 images" in second.stdout
+
+
+def test_files_that_are_all_named_nuclei_are_images(project, nuclei):
+    data, typed = nuclei
+    for path in list(data.iterdir()):
+        path.rename(path.with_name(f"{path.stem}_nuclei.png"))
+    assert "cells in 2 images" in project.call(*typed).stdout
+
+
+@pytest.mark.parametrize(
+    ("stains", "message"),
+    [
+        ("nuclei=dapi", "is named after the channel of the nuclei, such as a_dapi.png: correct STAINS"),
+        ("nuclei", "STAINS: 'nuclei' is not stain=channel"),
+        ("nuclei=", "STAINS: 'nuclei=' is not stain=channel"),
+    ],
+)
+def test_stains_that_no_file_shows_are_one_line(project, nuclei, stains, message):
+    assert message in project.refused(project.call(*nuclei[1], "--stains", stains))
+
+
+def test_names_of_channels_are_taken_as_they_are_typed(project, nuclei):
+    data, typed = nuclei
+    (data / "f1.png").rename(data / "x_01.png")
+    (data / "f2.png").rename(data / "x_02.png")
+    ended = project.call(*typed, "--stains", "nuclei=01 microtubules=02")
+    assert "cells in 1 images" in ended.stdout, ended.stderr
+
+
+def test_odd_files_are_one_line(project, nuclei, tmp_path):
+    data, typed = nuclei
+    tifffile.imwrite(data / "f3.tif", np.full((20, 20), 1e300))
+    error = project.refused(project.call(*typed))
+    assert "f3.tif holds values beyond 1e+37" in error
+    (data / "f3.tif").unlink()
+    cv2.imwrite(str(data / "f4_blue.png"), np.zeros((20, 30), np.uint8))
+    cv2.imwrite(str(data / "f4_overview.png"), np.zeros((10, 15), np.uint8))
+    of_channels = (*typed[:3], "--out", str(tmp_path / "other"), "--crops", "--workers", "1")
+    assert "f4_overview.png is 15 x 10 px and " in project.refused(project.call(*of_channels))
+    assert (tmp_path / "other/unreadable.csv").exists()
+    (data / "f4_overview.png").unlink()
+    assert project.call(*of_channels).returncode == 0
+    assert not (tmp_path / "other/unreadable.csv").exists()
+    cv2.imwrite(str(data / "f4_blue.tif"), np.zeros((20, 30), np.uint8))
+    assert "have one name: rename one of them" in project.refused(project.call(*of_channels))
+    (data / "f4_blue.tif").unlink()
+    os.rename(os.fsencode(data / "f1.png"), os.fsencode(data) + b"/\xff.png")
+    assert "holds a file whose name is not UTF-8" in project.refused(project.call(*of_channels))
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (7, 1), (1, 1)])
+def test_images_of_one_pixel_a_side(project, nuclei, shape):
+    data, typed = nuclei
+    generator = np.random.default_rng(0)
+    for channel in ("blue", "red"):
+        cv2.imwrite(str(data / f"thin_{channel}.png"), generator.integers(0, 256, shape, np.uint8))
+    ended = project.call(*typed, "--crops")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_damaged_segmenter_leaves_nothing(project, nuclei, tmp_path, monkeypatch):
+    monkeypatch.setattr(segment_folder, "FEWEST", 1)
+    (project.root / "other.safetensors").write_bytes(b"{}")
+    typed = (*nuclei[1][:-1], "2")
+    assert "other.safetensors is damaged" in project.refused(project.call(*typed, "--segmenter", "other.safetensors"))
+    assert not (tmp_path / "out").exists()
+    assert project.call(*nuclei[1]).returncode == 0

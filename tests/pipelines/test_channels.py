@@ -200,6 +200,9 @@ def test_other_images_are_drawn_by_all_networks_together(drawing):
     table = pd.read_csv(drawing.root / "runs/tiny/drawn-channels/draws-test.csv")
     assert (table["images"] == 6).all()
     assert (drawing.root / "runs/tiny/drawn-channels/draws-test.png").exists()
+    assert "note:" not in ended.stdout
+    seen = drawing.call("channels", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/train")
+    assert "note: 36 of these images are in the train table, so networks were trained on them" in seen.stdout
     (drawing.root / "data/tiny/test/image-40_green.png").unlink()
     error = drawing.refused(drawing.call("channels", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/test"))
     assert "1 of 6 images cannot be used: data/tiny/test/image-40_green.png is missing" in error
@@ -228,6 +231,16 @@ def test_filling_writes_what_lacks_marks_it_and_changes_nothing_else(drawing):
     assert table["folds"].tolist() == [own["image-03"], own["image-04"], *["0+1+2"] * 3]
     assert cv2.imread(str(out / "wide_red.png"), cv2.IMREAD_UNCHANGED).shape == (40, 72)
     assert f"{out} exists" in drawing.refused(drawing.call(*fill))
+
+
+def test_no_network_fills_an_image_that_it_was_trained_on(drawing):
+    fold = read_folds(drawing)["fold"]["image-03"]
+    (drawing.root / f"oof/tiny/draws/weights-{fold}.safetensors").unlink()
+    (drawing.root / "data/tiny/train/image-03_red.png").unlink()
+    typed = ("fill", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/train", "--out", "out")
+    error = drawing.refused(drawing.call(*typed))
+    assert f"image-03 is drawn by fold {fold} of draws, which never saw it and is not trained: type: make fold-{fold} MODEL=draws" in error
+    assert not (drawing.root / "out").exists()
 
 
 @pytest.mark.parametrize(

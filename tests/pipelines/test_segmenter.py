@@ -1,8 +1,12 @@
 """`make segmenter` as a user types it: a file that make cells takes, and errors on one line."""
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 
+from comp.cells.image_files import parse_stains
+from comp.cells.labelled_fields import find_labelled
 from comp.cells.segmenter_file import read_segmenter
 from comp.training import segmenter_fields
 from comp.training.segmenter_training import Settings
@@ -34,6 +38,29 @@ def test_a_trained_segmenter_segments(project, tmp_path, small):
     otsu = scored.stdout.splitlines()[-1].split()
     assert float(otsu[otsu.index("out") + 2]) == pytest.approx(1)  # discs on black are easy
     assert np.isfinite(float(scored.stdout.splitlines()[1].split()[3]))
+
+
+def test_a_folder_in_place_of_a_file_and_images_that_are_all_held_out_are_one_line_at_once(project, tmp_path, small):
+    data = write_fields(tmp_path / "fields")
+    (project.root / "out").mkdir()
+    assert "OUT=out is a folder: name a file" in project.refused(project.call("segmenter", "--data", str(data), "--out", "out"))
+    for image in find_labelled(data, parse_stains("")):
+        if not image.held_out:
+            image.image.files[""].unlink()
+    ended = project.call("segmenter", "--data", str(data), "--out", "mine.safetensors")
+    assert "are held out, by the CRC-32 of their names" in project.refused(ended)
+    assert "painting" not in ended.stderr
+
+
+def test_labels_below_0_are_background(tmp_path):
+    data = write_fields(tmp_path / "fields", count=1)
+    truth = cv2.imread(str(data / "n0_labels.png"), cv2.IMREAD_UNCHANGED).astype(np.int32)
+    stains = parse_stains("")
+    expected = find_labelled(data, stains)[0].read(stains)[1]
+    (data / "n0_labels.png").unlink()
+    tifffile.imwrite(data / "n0_labels.tif", np.where(truth, truth, -1))
+    np.testing.assert_array_equal(find_labelled(data, stains)[0].read(stains)[1], expected)
+    assert expected.min() == 0
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,11 @@ def test_without_a_cell_the_whole_image_is_the_only_crop():
     assert np.abs(found.pixels[0].astype(int) - expected).max() <= 1
 
 
+def test_cells_whose_nuclei_are_smaller_than_a_pixel_are_no_crops():
+    nothing, everywhere = np.zeros((60, 80), np.uint16), np.ones((60, 80), np.uint16)
+    assert list(square_crops(CHANNELS, Masks(nothing, everywhere), CropPlan(16, 8, 3.0)).numbers) == [0]
+
+
 def test_a_single_channel_and_one_giant_cell():
     everywhere = np.ones((60, 80), np.uint16)
     found = square_crops(CHANNELS[:1], Masks(everywhere, None), CropPlan(16, 8, 3.0))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from comp.base.files import hash_file
+from comp.cells.image_files import parse_stains
 from comp.cells.labelled_fields import find_labelled
 from comp.cells.samples import BETWEEN, draw_sample, field_of
 from comp.cells.segmenter_file import read_segmenter, write_segmenter
@@ -34,7 +35,7 @@ def write_fields(folder, count=12, held_out_as=None):
         cv2.imwrite(str(folder / f"n{number}.png"), image)
         cv2.imwrite(str(folder / f"n{number}_labels.png"), truth.astype(np.uint16))
     if held_out_as is not None:
-        for held_out in (image for image in find_labelled(folder, {"nuclei": "blue"}) if image.held_out):
+        for held_out in (image for image in find_labelled(folder, parse_stains("")) if image.held_out):
             cv2.imwrite(str(held_out.image.files[""]), np.full((70, 90), held_out_as, np.uint8))
             cv2.imwrite(str(held_out.nuclei), np.full((70, 90), held_out_as, np.uint16))
     return folder
@@ -47,7 +48,7 @@ def trained(folder, fields, settings=TINY):
 
 
 def test_interrupted_at_any_step_it_ends_with_the_same_bytes(tmp_path, monkeypatch):
-    fields = labelled_fields(write_fields(tmp_path / "data"), {"nuclei": "blue"})
+    fields = labelled_fields(write_fields(tmp_path / "data"), parse_stains(""))
     (tmp_path / "whole").mkdir()
     whole = trained(tmp_path / "whole", fields)
     save = segmenter_training._save
@@ -71,9 +72,9 @@ def test_what_is_held_out_by_its_name_changes_no_byte(tmp_path):
     hashes = set()
     for shown in (None, 0, 3):
         folder = tmp_path / f"fields-{shown}"
-        images = find_labelled(write_fields(folder / "data", held_out_as=shown), {"nuclei": "blue"})
+        images = find_labelled(write_fields(folder / "data", held_out_as=shown), parse_stains(""))
         assert 0 < sum(image.held_out for image in images) < len(images)
-        hashes.add(trained(folder, labelled_fields(folder / "data", {"nuclei": "blue"})))
+        hashes.add(trained(folder, labelled_fields(folder / "data", parse_stains(""))))
     assert len(hashes) == 1
 
 
