@@ -137,6 +137,16 @@ def hash_of(value: Any, digits: int = 16) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
+def file_state(path: Path) -> list[str | int]:
+    """What changes with a file's content, without reading it: its name, size and times.
+
+    Raises:
+        OSError: it is missing.
+    """
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
 def hash_file(path: Path, digits: int = 16) -> str:
     with open(path, "rb", opener=regular) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:digits]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from comp.base.errors import CompError, ConfigError, DataError
-from comp.base.files import atomic_write, hash_of, read_text, write_json
+from comp.base.files import atomic_write, file_state, hash_of, read_text, write_json
 from comp.base.paths import file_of
 from comp.base.processes import follow_parent, worker_pool
 from comp.base.progress import track
@@ -33,7 +33,6 @@ FEWEST = 24  # images for each process: it takes seconds to start
 TABLE, UNREADABLE = "cells.csv", "unreadable.csv"
 STAMPS = "stamps.json"  # with which files the masks were made
 SHEET = 12  # images on the sheet of outlines
-MOST_CELLS = 65_535  # numbers of a 16-bit mask
 
 
 @dataclass(frozen=True)
@@ -121,14 +120,10 @@ def read_masks(job: CellJob, image: CellImage) -> Masks:
 
 
 def _stamp(image: CellImage) -> str:
-    known: list[object] = []
-    for channel, path in sorted(image.files.items()):
-        try:
-            status = path.stat()
-        except OSError:
-            return ""  # it is missing, which is said when it is read
-        known += [channel, path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-    return hash_of(known)
+    try:
+        return hash_of({channel: file_state(path) for channel, path in image.files.items()})
+    except OSError:
+        return ""  # a file is missing, which is said when it is read
 
 
 def _check_names(job: CellJob) -> None:
@@ -148,10 +143,10 @@ def _forget_changed(job: CellJob) -> None:
         before = {}
     for image in job.images:
         if before.get(image.id) != stamps[image.id] and job.nuclei(image).exists():
-            first = 1
-            while job.crop(image, first).exists():
-                job.crop(image, first).unlink()
-                first += 1
+            for cell in count(1):
+                if not job.crop(image, cell).exists():
+                    break
+                job.crop(image, cell).unlink()
             job.nuclei(image).unlink()
     if before != stamps:
         write_json(path, stamps)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
+from comp.base.files import file_state
 from comp.images.cache import RECORD, VERSION, Cache, checksum, form_of, open_cache, read_index
 from comp.images.formats.stored import WHOLE_ONE, Levels
 from comp.images.problems import Files
@@ -56,8 +57,7 @@ class CacheContent:
         for row, (image_id, paths) in enumerate(self.files.items()):
             known: list[Any] = [image_id, self.size, len(self.channels), self.levels]
             for path in paths:
-                status = path.stat()
-                known += [path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+                known += file_state(path)
             stamps[row] = int.from_bytes(blake2b(repr(known).encode(), digest_size=8).digest()) | 1
         return stamps
 
