@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, Project
 
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 README = (REPOSITORY / "README.md").read_text()
@@ -34,8 +34,8 @@ def test_every_variable_is_explained_by_help(variable, help_text):
 
 @pytest.mark.parametrize("module", sorted(set(MODULES)))
 def test_every_command_says_what_it_does_and_takes_what_make_gives_it(module):
-    command = [sys.executable, "-m", f"pipelines.{module}", "--help"]
-    shown = subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True, check=True)
+    shown = Project(REPOSITORY).call(module, "--help")
+    assert shown.returncode == 0, shown.stderr
     recipe = next(line for line in MAKEFILE.splitlines() if f"$(RUN){module} " in f"{line} ")
     for option in re.findall(r"--[a-z]+", recipe):
         assert option in shown.stdout

@@ -161,9 +161,13 @@ def open_cache(folder: Path) -> Cache:
     if index is None:
         raise DataError(f"there is no image cache {folder}", HOW_TO_FILL)
     ids, channels, levels = tuple(index["ids"]), tuple(index["channels"]), index["levels"]
-    records, form = _records(folder), form_of(index)
-    places = None if form == RAW else np.stack([records["offset"], records["length"]], axis=1).astype(np.int64)
-    images = StoredImages(folder / FILES[form], (len(ids), index["size"], index["size"], len(channels)), places)
+    form = form_of(index)
+    try:
+        records = _records(folder)
+        places = None if form == RAW else np.stack([records["offset"], records["length"]], axis=1).astype(np.int64)
+        images = StoredImages(folder / FILES[form], (len(ids), index["size"], index["size"], len(channels)), places)
+    except FileNotFoundError:  # another process makes the cache anew
+        raise DataError(f"there is no image cache {folder}", HOW_TO_FILL) from None
     return Cache(folder, images, ids, channels, records, tuple(levels) if levels else None, index.get("made_from"))
 
 

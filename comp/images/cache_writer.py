@@ -99,9 +99,14 @@ def _begin(folder: Path, content: CacheContent, stamps: NDArray[np.uint64]) -> N
 
 
 def _is_mostly_waste(folder: Path, stamps: NDArray[np.uint64]) -> bool:
-    """Whether more than half of the compressed pixels are of rows that have to be read again."""
+    """Whether compressed pixels that nobody reads take more than half of what all rows need, by the mean length of a row.
+
+    What a killed process left between the first rows is far less than that, so a filling that goes on is never begun anew.
+    """
     records = open_cache(folder).records
-    return 2 * int(records["length"][records["stamp"] == stamps].sum()) < end_of(records)
+    used, placed = records["stamp"] == stamps, records["length"] > 0
+    waste = end_of(records) - int(records["length"][used].sum())
+    return bool(placed.any()) and 2 * waste > len(records) * float(records["length"][placed].mean())
 
 
 def _forget_damaged_rows(folder: Path) -> None:

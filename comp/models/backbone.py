@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.competition.ids import shorten
-from comp.models.initial_weights import pretrained_options, weights_source
+from comp.models.initial_weights import pretrained_options
 from comp.models.networks import Classifier
 from comp.models.weight_names import checked_loading
+from comp.models.weight_sources import weights_source
 
 STEP = 32  # pixels: the size of the patches and strides of most networks divides it
 
@@ -86,7 +87,7 @@ def check_initial_weights(experiment: TorchExperiment, channels: int) -> None:
 
 
 def build_classifier(experiment: TorchExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> Classifier:
-    """The experiment's network, with initial weights from `source` (see `comp.models.initial_weights.weights_source`).
+    """The experiment's network, with initial weights from `source` (see `comp.models.weight_sources.weights_source`).
 
     timm adapts an RGB stem to C channels: it repeats the three filters and scales them by 3 / C. The biases of the last layer
     start at the logits of `prior`, (classes,) shares of images. Otherwise the network would spend its first steps on learning

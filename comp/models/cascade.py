@@ -17,7 +17,7 @@ def build_cascade(
     aux_count: int,
     maps: Sequence[nn.Module] = (),
 ) -> Cascade:
-    """The experiment's network, with initial weights from `source` (see `comp.models.initial_weights.weights_source`).
+    """The experiment's network, with initial weights from `source` (see `comp.models.weight_sources.weights_source`).
 
     Args:
         moments: mean and deviation (channels,) of the images and of the maps, in grey values.

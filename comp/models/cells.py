@@ -16,7 +16,7 @@ FROZEN_MEAN, FROZEN_DEVIATION = 40.0, 50.0  # grey values that frozen features a
 
 
 def build_cell_network(experiment: CellExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor) -> CellNetwork:
-    """The experiment's network, with initial weights from `source` (see `comp.models.initial_weights.weights_source`).
+    """The experiment's network, with initial weights from `source` (see `comp.models.weight_sources.weights_source`).
 
     Args:
         mean, deviation: (channels,) of the crops, in grey values.

@@ -12,7 +12,7 @@ from comp.models.networks import Classifier, Embedder
 def build_embedder(
     experiment: MetricExperiment, source: str, mean: Tensor, deviation: Tensor, prior: Tensor, metric_loss: Callable[[int], nn.Module]
 ) -> Embedder:
-    """The experiment's network, with initial weights from `source` (see `comp.models.initial_weights.weights_source`).
+    """The experiment's network, with initial weights from `source` (see `comp.models.weight_sources.weights_source`).
 
     Args:
         mean, deviation: (channels,) of the images, in grey values.

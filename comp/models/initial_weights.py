@@ -14,32 +14,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from comp.base.errors import ConfigError
-from comp.base.files import hash_file
 from comp.base.missing_packages import install
 from comp.models.timm_weights import imagenet_file
 from comp.models.weight_names import without_prefix
-from comp.models.weight_sources import given_file
+from comp.models.weight_sources import PACKAGE, given_file
 
-PACKAGE = "package:"
 UNREADABLE = (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, AttributeError, LookupError, TypeError, ValueError)
 NO_TENSORS = "it holds no tensors by name"
-FORMS = "a .pth or .safetensors file, timm, scratch or package:<module>"  # of initial weights, for errors
 PATTERNS = ("*.pth", "*.pt", "*.safetensors")
 INSIDE = ("state_dict_ema", "model_ema", "state_dict", "model")  # where a checkpoint keeps its weights, in timm's order
-
-
-def weights_source(initial_weights: str, backbone: str) -> str:
-    """Where a network's initial weights come from, for its provenance: "scratch", "timm <backbone>", a package, or a file's name and hash.
-
-    Raises:
-        ConfigError: a file that does not exist.
-    """
-    if initial_weights == "timm":
-        return f"timm {backbone}"
-    if initial_weights == "scratch" or initial_weights.startswith(PACKAGE):
-        return initial_weights
-    file = given_file(initial_weights, FORMS)
-    return f"{file.name} {hash_file(file)}"
 
 
 def pretrained_options(initial_weights: str, backbone: str, source: str) -> dict[str, Any]:
@@ -55,7 +38,7 @@ def pretrained_options(initial_weights: str, backbone: str, source: str) -> dict
     elif initial_weights == "timm":
         state = _read(imagenet_file(backbone))
     else:
-        state = without_prefix(_read(given_file(initial_weights, FORMS)), backbone, initial_weights)
+        state = without_prefix(_read(given_file(initial_weights)), backbone, initial_weights)
     # tensors, not a file: given a file, timm would first ask the hub and wait for its answer
     return {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": state}}
 

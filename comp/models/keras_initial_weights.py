@@ -8,26 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from comp.base.errors import ConfigError
-from comp.base.files import hash_file
-from comp.models.weight_sources import PATIENCE, given_file, unavailable
+from comp.models.weight_sources import PATIENCE, unavailable
 
 DOWNLOADS = "https://storage.googleapis.com/tensorflow/keras-applications/"
-FORMS = "a .h5 file without top layers, keras or scratch"  # of initial weights, for errors
 FAILED = re.compile(r"URL fetch failure on (\S+): (?:None -- )?(.*)", re.DOTALL)  # how Keras reports a download that fails
-
-
-def weights_source(initial_weights: str, backbone: str) -> str:
-    """Where a network's initial weights come from, for its provenance: "scratch", "keras <backbone>" or a file's name and hash.
-
-    Raises:
-        ConfigError: a file that does not exist.
-    """
-    if initial_weights == "keras":
-        return f"keras {backbone}"
-    if initial_weights == "scratch":
-        return initial_weights
-    file = given_file(initial_weights, FORMS)
-    return f"{file.name} {hash_file(file)}"
 
 
 @contextmanager

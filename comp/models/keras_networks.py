@@ -16,7 +16,7 @@ from comp.base.errors import ConfigError
 from comp.base.quiet_tensorflow import keras
 from comp.competition.experiments.keras_experiment import KerasExperiment
 from comp.metrics.logits import logit
-from comp.models.keras_initial_weights import FORMS, failed_download, patient_download
+from comp.models.keras_initial_weights import failed_download, patient_download
 from comp.models.weight_sources import given_file
 
 layers = keras.layers
@@ -51,7 +51,7 @@ def application(experiment: KerasExperiment, source: str, images: keras.KerasTen
     build = find_application(experiment)
     channels = images.shape[-1]
     given = {"scratch": None, f"keras {experiment.backbone}": "imagenet"}
-    weights = given[source] if source in given else str(given_file(experiment.initial_weights, FORMS))
+    weights = given[source] if source in given else str(given_file(experiment.initial_weights, "keras"))
     if experiment.initial_weights != "scratch" and channels != 3:
         what = f"configs/models/{experiment.model}.yaml: ImageNet weights need 3 input channels, and `channels` gives {channels}"
         raise ConfigError(what, 'choose a recipe with 3, e.g. SET="channels.name=rgb", or SET="initial_weights=scratch"')

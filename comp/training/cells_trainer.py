@@ -27,7 +27,6 @@ from comp.training.torch_trainer import VERSIONS as VERSIONS
 from comp.training.torch_trainer import Loss, classifier_scores
 from comp.training.torch_trainer import device_name as device_name
 from comp.training.torch_trainer import devices as devices
-from comp.training.torch_trainer import initial_weights_source as initial_weights_source
 from comp.training.torch_trainer import pick_device as pick_device
 from comp.training.torch_trainer import precision as precision
 from comp.training.trainer import FoldData, Run, Trained, one_view

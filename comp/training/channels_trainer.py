@@ -22,6 +22,7 @@ from comp.models.backbone import check_backbone
 from comp.models.channel_unet import WHITE, ChannelUNet, build_unet, width_of
 from comp.models.initial_weights import pretrained_options
 from comp.models.weight_names import checked_loading
+from comp.models.weight_sources import weights_source
 from comp.training import torch_trainer
 from comp.training.channel_loss import channel_loss
 from comp.training.diverged import what_to_lower
@@ -32,7 +33,6 @@ from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
 from comp.training.torch_trainer import check_devices
 from comp.training.torch_trainer import device_name as device_name
 from comp.training.torch_trainer import devices as devices
-from comp.training.torch_trainer import initial_weights_source as initial_weights_source
 from comp.training.torch_trainer import pick_device as pick_device
 from comp.training.torch_trainer import precision as precision
 from comp.training.trainer import FoldData, Run, Trained, one_view
@@ -60,7 +60,7 @@ def check(experiment: ChannelsExperiment, channels: int, weights: bool) -> None:
         reason = " ".join(str(error).split())[:120]
         what = f"{experiment.backbone} as the encoder of a U-Net cannot take images of {experiment.size} px ({reason})"
         raise ConfigError(what, "take a larger size, or fewer levels: a shorter list as `decoder`") from None
-    if weights and initial_weights_source(experiment) != "scratch":
+    if weights and weights_source(experiment.initial_weights, experiment.backbone) != "scratch":
         build_model(experiment, experiment.initial_weights, unit_moments(channels))
 
 

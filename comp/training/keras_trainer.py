@@ -14,8 +14,8 @@ from comp.inference.keras_device import devices as devices
 from comp.inference.keras_device import pick_device as pick_device
 from comp.inference.keras_network import Predictor, weights_of
 from comp.metrics.macro_f1 import macro_f1
-from comp.models.keras_initial_weights import weights_source
 from comp.models.keras_networks import build_network
+from comp.models.weight_sources import weights_source
 from comp.training.keras_checkpoint import KerasState
 from comp.training.monitor import Monitor, Scores, Watched
 from comp.training.trainer import FoldData, Run, Trained, one_view
@@ -27,11 +27,8 @@ CHECKPOINT = "last epoch"
 def check(experiment: KerasExperiment, channels: int, weights: bool) -> None:
     """Raise ConfigError if the network cannot be built, or its initial weights cannot be had or do not fit; it is built to find out."""
     configure(experiment.train.threads, pick_device(0))
-    build_network(experiment, initial_weights_source(experiment) if weights else "scratch", channels, np.array([0.5]))
-
-
-def initial_weights_source(experiment: KerasExperiment) -> str:
-    return weights_source(experiment.initial_weights, experiment.backbone)
+    source = weights_source(experiment.initial_weights, experiment.backbone, "keras") if weights else "scratch"
+    build_network(experiment, source, channels, np.array([0.5]))
 
 
 def device_name(device: str) -> str:

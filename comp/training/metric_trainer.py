@@ -26,7 +26,6 @@ from comp.training.torch_loop import begin, check_batch_size, fit
 from comp.training.torch_trainer import CHECKPOINT as CHECKPOINT
 from comp.training.torch_trainer import device_name as device_name
 from comp.training.torch_trainer import devices as devices
-from comp.training.torch_trainer import initial_weights_source as initial_weights_source
 from comp.training.torch_trainer import pick_device as pick_device
 from comp.training.torch_trainer import precision as precision
 from comp.training.trainer import FoldData, Run, Trained, one_view

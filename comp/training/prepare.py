@@ -33,21 +33,23 @@ def prepare(jobs: list[FoldJob]) -> None:
     Raises:
         ConfigError, FoldError, DataError, PredictionError: a job that cannot be trained.
     """
-    networks = []
+    networks: dict[tuple[str, str, bool], tuple[NetworkExperiment, int, bool]] = {}  # the folds of a model have the same
     for job in jobs:
         competition, experiment, paths = job.load()
         check_experiment(competition, experiment)
         check_finished(job)
         if isinstance(experiment, NetworkExperiment):
             predictions = (paths.fold_predictions(job.model, job.fold), paths.test_predictions(job.model, job.fold))
-            # a trained network needs no initial weights
-            trained = all(file.exists() for file in predictions) or paths.weights(job.model, job.fold).exists()
-            networks.append((experiment, len(input_channels_of(competition, experiment)), not trained))
+            finished = all(file.exists() for file in predictions)
+            if not finished or job.retrain:  # so that a finished fold starts soon; a trained network needs no initial weights
+                trained = finished or paths.weights(job.model, job.fold).exists()
+                channels = len(input_channels_of(competition, experiment))
+                networks[job.model, job.settings, trained] = (experiment, channels, not trained)
     check_dependencies(jobs)
     check_not_trained_on(jobs)
     check_channel_names(jobs)
-    check_networks([network for network in networks if not network[0].own_process])
-    if apart := [network for network in networks if network[0].own_process]:
+    check_networks([network for network in networks.values() if not network[0].own_process])
+    if apart := [network for network in networks.values() if network[0].own_process]:
         in_own_process(check_networks, apart)
     for job in jobs:
         competition, experiment, paths = job.load()

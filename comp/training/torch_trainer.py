@@ -16,7 +16,6 @@ from comp.inference.torch_device import pick_device as pick_device
 from comp.inference.torch_network import Predictor, weights_of
 from comp.metrics.macro_f1 import macro_f1
 from comp.models.backbone import backbone_options, build_classifier, check_backbone, check_initial_weights, check_size
-from comp.models.initial_weights import weights_source
 from comp.models.precision import resolve_precision
 from comp.training.monitor import Scores
 from comp.training.torch_loop import begin, fit
@@ -43,10 +42,6 @@ def check_devices(experiment: TorchExperiment) -> None:
     asked, there = experiment.train.devices, devices()
     if 0 < there < asked:
         raise ConfigError(f"train.devices is {asked}, and this machine has {there} GPU{'s' * (there > 1)}", f'SET="train.devices={there}"')
-
-
-def initial_weights_source(experiment: TorchExperiment) -> str:
-    return weights_source(experiment.initial_weights, experiment.backbone)
 
 
 def precision(experiment: TorchExperiment, device: str) -> str:

@@ -10,6 +10,7 @@ from comp.base.locks import lock
 from comp.base.progress import say
 from comp.competition.experiments.dependent_experiment import DependentExperiment
 from comp.competition.experiments.experiment import NetworkExperiment
+from comp.models.weight_sources import weights_source
 from comp.predictions.image_identity import ImageIdentity
 from comp.training.checkpoint_file import what_it_holds
 from comp.training.fold_inputs import FoldInputs
@@ -39,7 +40,9 @@ def train_fold(job: FoldJob, slot: int = 0) -> None:
         for path in (inputs.checkpoint, inputs.weights, inputs.voters, *inputs.files):
             remove_leftovers(path)
         check_places(inputs)
-        source: str = trainer_of(experiment).initial_weights_source(experiment) if isinstance(experiment, NetworkExperiment) else ""
+        source = ""
+        if isinstance(experiment, NetworkExperiment):
+            source = weights_source(experiment.initial_weights, experiment.backbone, experiment.hub)
         if is_complete(inputs, source or None):
             say(f"{job.name}: complete, nothing to do")
             drop_checkpoint(inputs)

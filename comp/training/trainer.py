@@ -4,7 +4,6 @@ A trainer is a module `comp.training.<name>_trainer` with
 
 - `check(experiment, channels, weights)`: raises ConfigError if the network cannot be built for that many input channels, before any work;
   with `weights`, also if its initial weights cannot be had or do not fit;
-- `initial_weights_source(experiment)`: where the initial weights come from, for the provenance; "scratch" if there are none;
 - `devices()`: how many GPUs it sees; `pick_device(slot)`: the one for a slot, else "cpu";
 - `precision(experiment, device)`: the data type and device it computes with; `device_name(device)`: what a person calls that device;
 - `train(experiment, data, run)`: returns a `Trained`;
@@ -120,7 +119,7 @@ class Run:
         device: "cpu", or a GPU as the trainer's `pick_device` names it.
         checkpoint: the file where the state is saved, and from which an interrupted run resumes.
         made_from: everything that determines the result, for `what_differs`.
-        initial_weights: where they come from, as the trainer's `initial_weights_source` says.
+        initial_weights: where they come from, as `comp.models.weight_sources` says.
         minutes: time between checkpoints; the state at the end of the run is always saved.
         position: line of the progress bar, for folds that train side by side.
         restart: ignore a checkpoint that was made from something else; otherwise it is an error.

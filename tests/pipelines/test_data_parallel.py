@@ -101,7 +101,7 @@ def test_killed_and_resumed_it_ends_with_the_same_files(project, by_two):
     started.communicate()
     assert checkpoint.exists()
     assert not (project.root / "oof/tiny/still/fold-0.parquet").exists()
-    ended = project.type("fold", *TINY, *TWO)
+    ended = project.call("fold", *TINY, *TWO)
     assert ended.returncode == 0, ended.stderr
     assert files(project) == files(by_two)
     pd.testing.assert_frame_equal(curve(project), curve(by_two))

@@ -52,6 +52,26 @@ def test_all_folds_side_by_side_cover_every_image_once_and_equal_those_trained_a
     assert files[1].read_bytes() == before
 
 
+COMPLETE = """
+import sys
+from comp.training.fold_job import FoldJob
+from comp.training.prepare import prepare
+from comp.training.train_fold import train_fold
+
+job = FoldJob("tiny", "tiny", 0, "train.epochs=1")
+prepare([job])
+train_fold(job)
+print(sorted({"timm", "tensorflow"} & set(sys.modules)))
+"""
+
+
+def test_a_complete_fold_loads_no_network(made):
+    ended = subprocess.run(
+        [sys.executable, "-c", COMPLETE], cwd=made.root, env=made.environment(), text=True, capture_output=True, check=False
+    )
+    assert ended.stdout.endswith("tiny fold 0: complete, nothing to do\n[]\n"), ended.stdout + ended.stderr
+
+
 KILL_TEN_TIMES = """
 import os, random, signal, time
 from pathlib import Path

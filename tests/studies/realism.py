@@ -26,9 +26,10 @@ from comp.images.cache_writer import fill_cache
 from comp.images.input_channels import InputChannels
 from comp.inference.fold import load_network
 from comp.metrics.auroc import mean_auroc
+from comp.models.weight_sources import weights_source
 from comp.practice.tables import PracticeSpec
 from comp.practice.writer import write
-from comp.training.torch_trainer import initial_weights_source, pick_device, train
+from comp.training.torch_trainer import pick_device, train
 from comp.training.trainer import FoldData, Run, prediction_settings
 from pipelines.command import run
 
@@ -63,7 +64,8 @@ def main() -> None:
         images = fill_cache(folder / "train", CacheContent(synthetic_files, SIZE, channels), again, announce).images
         real = fill_cache(folder / "real", CacheContent(real_files, SIZE, channels), again, announce).images
         data = FoldData(images, synthetic_labels, np.arange(len(images)), InputChannels(tuple(range(len(channels)))))
-        job = Run(0, pick_device(0), folder / "checkpoint", {"run": "realism"}, initial_weights_source(experiment), float("inf"))
+        source = weights_source(experiment.initial_weights, experiment.backbone)
+        job = Run(0, pick_device(0), folder / "checkpoint", {"run": "realism"}, source, float("inf"))
         network = load_network(train(experiment, data, job).weights, prediction_settings(experiment))
         logits = network(real, np.arange(len(real)))
 

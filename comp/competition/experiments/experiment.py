@@ -106,7 +106,7 @@ class Experiment(Strict):
 class NetworkExperiment(Experiment):
     """A network that is trained on images.
 
-    `backbone` is its name and `initial_weights` where they come from; each trainer says what both may be.
+    `backbone` is its name and `initial_weights` where they come from; each trainer says what both may be. `hub` has those of ImageNet.
     `channels` is a plug-in of `comp/images/channels/`: what the network sees of the stains. A list picks some of the competition's.
     `rare` adds changed copies of images with rare labels; `augmentation` then changes only the other images.
     `extra` is the name of a set of extra rows, which are trained on only: see `comp.competition.extra_rows`.
@@ -127,6 +127,7 @@ class NetworkExperiment(Experiment):
     predict_batch_size: int | None = Field(None, ge=1, le=65_536, exclude=True)
     train: Training = Training()
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    hub: ClassVar[str] = "timm"
     plug_ins: ClassVar[dict[str, str]] = {"channels": "channels", "augmentations": "augmentation", "samplers": "sampler"}
     of_prediction: ClassVar[frozenset[str]] = frozenset({"tta"})
     later: ClassVar[frozenset[str]] = frozenset({"extra"})

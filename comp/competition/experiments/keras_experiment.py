@@ -25,4 +25,5 @@ class KerasExperiment(NetworkExperiment):
     initial_weights: str = "keras"
     dropout: float = Field(0.5, ge=0, lt=1)
     train: KerasTraining = KerasTraining()
+    hub: ClassVar[str] = "keras"
     own_process: ClassVar[bool] = True  # TensorFlow keeps the memory of finished networks, and PyTorch cannot be loaded after it

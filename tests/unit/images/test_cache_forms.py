@@ -133,6 +133,31 @@ def test_rows_written_again_leave_an_open_cache_its_images(tmp_path: Path) -> No
     assert last.stored_bytes == last.records["length"].sum()  # most of the file was waste, so it was begun anew
 
 
+def test_a_filling_killed_after_its_first_row_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    files, folder = draw(tmp_path / "train", 20), tmp_path / "cache"
+    records = fill(folder, files, form=COMPRESSED).records.copy()
+    late = np.argsort(records["offset"])[5]  # a thread had written the pixels of five other rows before those of this one
+    records[np.arange(20) != late] = np.zeros(1, RECORD)
+    (folder / "rows.bin").write_bytes(records.tobytes())
+    file = (folder / "images.zst").stat().st_ino
+    np.testing.assert_array_equal(fill(folder, files).images, expected(files))
+    assert (folder / "images.zst").stat().st_ino == file
+
+
+@pytest.mark.parametrize("name", ["images.zst", "rows.bin"])
+def test_a_cache_that_is_made_anew_while_it_is_opened_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    fill(tmp_path / "cache", draw(tmp_path / "train", 3), form=COMPRESSED)
+
+    def then_removed(folder: Path) -> dict[str, object] | None:
+        index = read_index(folder)
+        (folder / name).unlink()
+        return index
+
+    monkeypatch.setattr("comp.images.cache.read_index", then_removed)
+    with pytest.raises(DataError, match="there is no image cache"):
+        open_cache(tmp_path / "cache")
+
+
 def test_a_full_disk_is_one_line_and_what_is_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, written = draw(tmp_path / "train", 20), []
 

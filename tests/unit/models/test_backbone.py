@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from comp.base.errors import ConfigError
 from comp.competition.experiments.torch_experiment import TorchExperiment
 from comp.models.backbone import build_classifier, check_backbone, check_size
-from comp.models.initial_weights import weights_source
+from comp.models.weight_sources import weights_source
 
 MEAN, DEVIATION = torch.tensor([10.0, 20.0, 30.0, 40.0]), torch.tensor([1.0, 2.0, 3.0, 4.0])
 PRIOR = torch.tensor([0.5, 0.1, 0.01])

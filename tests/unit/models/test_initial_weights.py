@@ -10,7 +10,8 @@ import timm
 import torch
 
 from comp.base.errors import ConfigError
-from comp.models.initial_weights import pretrained_options, weights_source
+from comp.models.initial_weights import pretrained_options
+from comp.models.weight_sources import weights_source
 
 STATE = {"weight": torch.arange(4.0)}
 ALONE = "torch.save(model.state_dict(), 'weights.pth')"

@@ -11,8 +11,8 @@ from comp.base.errors import ConfigError
 from comp.base.quiet_tensorflow import keras
 from comp.competition.experiments.keras_experiment import KerasExperiment
 from comp.models import keras_initial_weights
-from comp.models.keras_initial_weights import weights_source
 from comp.models.keras_networks import build_network
+from comp.models.weight_sources import weights_source
 from comp.training.keras_trainer import configure
 
 PRIOR = np.full(28, 0.1)
@@ -25,7 +25,7 @@ def _one_thread():
 
 def make(backbone="DenseNet121", size=96, weights="scratch", channels=3, source=None, dropout=0.5):
     experiment = KerasExperiment(model="net", trainer="keras", backbone=backbone, initial_weights=weights, size=size, dropout=dropout)
-    return build_network(experiment, source or weights_source(weights, backbone), channels, PRIOR)
+    return build_network(experiment, source or weights_source(weights, backbone, "keras"), channels, PRIOR)
 
 
 def test_densenet121_and_the_head_have_the_articles_shapes_at_512():
@@ -95,7 +95,7 @@ def test_imagenet_weights_come_from_a_file_and_those_of_another_shape_are_an_err
     original = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
     path = tmp_path / name
     save(original, path)
-    assert weights_source(str(path), "MobileNet").startswith(f"{name} ")
+    assert weights_source(str(path), "MobileNet", "keras").startswith(f"{name} ")
     loaded = next(layer for layer in make("MobileNet", size=32, weights=str(path)).layers if layer.name == original.name)
     for found, expected in zip(loaded.get_weights(), original.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)

@@ -36,11 +36,11 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def train(kind, folder, validate=10, minutes=60.0):
+def train(kind, folder, validate=10, minutes=60.0, epochs=16):
     """A run of the trainer's own test, longer and with dropout, validated on its held-out rows."""
     trainer, test = TRAINERS[kind]
     rows = np.arange(len(test.DATA.train), len(test.DATA.images))
-    training = test.EXPERIMENT.train.model_copy(update={"epochs": 16, "validations": validate})
+    training = test.EXPERIMENT.train.model_copy(update={"epochs": epochs, "validations": validate})
     experiment = test.EXPERIMENT.model_copy(update={"train": training, "dropout": 0.3})
     run = Run(0, "cpu", folder / "checkpoint.pt", {"run": "this"}, "scratch", minutes)
     data = replace(test.DATA, held_out=rows)
@@ -54,8 +54,8 @@ def predictions(kind, trained):
 
 @pytest.mark.parametrize("kind", TRAINERS)
 def test_validation_changes_no_prediction_also_when_killed_and_resumed(kind, tmp_path):
-    without, _ = train(kind, tmp_path / "without", validate=0)
-    trained, curve = train(kind, tmp_path / "with")
+    without, _ = train(kind, tmp_path / "without", validate=0, epochs=11)
+    trained, curve = train(kind, tmp_path / "with", epochs=11)
     np.testing.assert_array_equal(predictions(kind, trained), predictions(kind, without))
     assert trained.losses == without.losses
     validated = [row for row in curve if "validation_seconds" in row]
@@ -63,9 +63,9 @@ def test_validation_changes_no_prediction_also_when_killed_and_resumed(kind, tmp
 
     step = int(validated[1]["step"]) - 1  # the next step validates
     with killed_at(step):
-        train(kind, tmp_path / "killed", minutes=0)
+        train(kind, tmp_path / "killed", minutes=0, epochs=11)
     torch.manual_seed(99)
-    resumed, continued = train(kind, tmp_path / "killed")
+    resumed, continued = train(kind, tmp_path / "killed", epochs=11)
     np.testing.assert_array_equal(predictions(kind, resumed), predictions(kind, trained))
     assert [without_times(row) for row in continued] == [without_times(row) for row in curve]
 

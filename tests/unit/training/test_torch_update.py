@@ -157,37 +157,35 @@ from comp.competition.experiments.torch_experiment import TorchExperiment, Torch
 from comp.images.input_channels import InputChannels
 from comp.training.torch_trainer import train
 from comp.training.trainer import FoldData, Run
-accumulate = int(sys.argv[1])
 generator = np.random.default_rng(0)
 images, labels = generator.integers(0, 255, (32, 256, 256, 4), dtype=np.uint8), generator.random((32, 3)) < 0.5
 data = FoldData(images, labels, np.arange(32), InputChannels((0, 1, 2, 3)))
-settings = TorchTraining(epochs=1, batch_size=32, precision="fp32", accumulate=accumulate)
-experiment = TorchExperiment(model="tiny", backbone="test_resnet", initial_weights="scratch", size=256, train=settings)
-run = Run(0, "cpu", Path(sys.argv[2]) / "checkpoint", {"run": "this"}, "scratch")
-few = settings.model_copy(update={"batch_size": 2, "accumulate": 1})
-train(experiment.model_copy(update={"train": few}), replace(data, train=np.arange(2)), run)  # loads what is loaded once
-run.checkpoint.unlink()
+
+def trained(folder, data, batch_size, accumulate):
+    settings = TorchTraining(epochs=1, batch_size=batch_size, precision="fp32", accumulate=accumulate)
+    experiment = TorchExperiment(model="tiny", backbone="test_resnet", initial_weights="scratch", size=256, train=settings)
+    try:
+        train(experiment, data, Run(0, "cpu", Path(sys.argv[1]) / folder / "checkpoint", {"run": "this"}, "scratch"))
+    except CompError as error:
+        print(error)
+    else:
+        print("trained")
+
+trained("few", replace(data, train=np.arange(2)), 2, 1)  # loads what is loaded once
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[3]) * 2**20,) * 2)
-try:
-    train(experiment, data, run)
-except CompError as error:
-    print(error)
-else:
-    print("trained")
+resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]) * 2**20,) * 2)
+trained("whole", data, 32, 1)
+trained("parts", data, 32, 8)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
 def test_a_batch_that_memory_does_not_hold_is_one_line_and_parts_of_it_train(tmp_path):
-    def told(accumulate):
-        command = [sys.executable, "-c", MEMORY, str(accumulate), str(tmp_path), "400"]
-        ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.strip()
-
-    assert told(1).startswith("tiny: a batch of 32 images of 256 px needs more memory than CPU ")
-    assert told(8) == "trained"
+    ended = subprocess.run([sys.executable, "-c", MEMORY, tmp_path, "400"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    few, whole, in_parts = ended.stdout.splitlines()
+    assert whole.startswith("tiny: a batch of 32 images of 256 px needs more memory than CPU ")
+    assert (few, in_parts) == ("trained", "trained")
 
 
 class Holds(nn.Linear):
