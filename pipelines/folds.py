@@ -18,6 +18,7 @@ from comp.competition.data import ensure_data
 from comp.competition.tables import read_train
 from comp.folds.balance import balance_table
 from comp.folds.competition_folds import check_no_folds, check_plan, ensure_folds, import_folds, make_with_holdout
+from comp.folds.group_check import other_groups
 from comp.folds.near_duplicates import audit, ensure_test_duplicates
 from pipelines.command import parser, run
 
@@ -47,6 +48,8 @@ def main() -> None:
         say(f"{paths.folds()} exists and stays; remove it (and predictions made with it) to split again")
     if existed or options.file:
         ensure_test_duplicates(competition, paths)
+    if line := other_groups(competition, paths, folds):
+        say(line)
     ids, labels = read_train(competition, paths)
     say(balance_table(folds.in_order(ids), labels, competition.labels.names))
     if competition.folds.duplicates and competition.images:

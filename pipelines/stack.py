@@ -10,6 +10,7 @@ from comp.base.paths import config
 from comp.base.processes import cores
 from comp.base.progress import say
 from comp.folds.fold_map import HOLDOUT
+from comp.folds.group_check import other_groups
 from comp.predictions.settings_checks import changed_settings
 from comp.predictions.task import load_task
 from comp.stacking.evaluation import evaluate
@@ -45,6 +46,8 @@ def main() -> None:
     task = inputs.task
     in_folds = task.folds.fold != HOLDOUT
     labelled, test = inputs.labelled(in_folds, recipe.features), inputs.on_test(recipe.features)
+    if line := other_groups(task.competition, task.paths, task.folds):
+        say(line)
     if line := what_is_averaged(task.competition, task.paths, test.groups):
         say(line)
     for line in changed_settings(task, [member.name for member in inputs.members]):

@@ -4,8 +4,10 @@ A set of extra rows is a folder `data/<competition>.extra/<name>/`: a table `ext
 competition's train images are, with any image ending.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -13,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
-from comp.base.files import hash_of
+from comp.base.files import hash_of, read_text
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
 from comp.competition.file_finder import ANY_ENDING, FileFinder, files_of
 from comp.competition.id_column import read_table
 from comp.competition.ids import check_ids, shorten
 
-IMAGES, TABLE = "images", "extra.csv"
+IMAGES, TABLE, MANIFEST = "images", "extra.csv", "manifest.json"  # the last says what a synthetic set was made from
 SOURCES, GROUP, ONLY_FOLD = "sources", "group", "only_fold"  # columns that need not be there
 BETWEEN_SOURCES = "|"
 ANY_FOLD = -1
@@ -65,6 +67,13 @@ class ExtraRows:
                 what = f"{table}: the source {shorten(lost)} of id {shorten(image_id)} is no train image"
                 raise DataError(what, f"write ids of the train table, with {BETWEEN_SOURCES} between them; or leave `{SOURCES}` empty")
 
+    def check_folds(self, count: int, table: Path) -> None:
+        """Raise DataError if a row is for a fold that is none of the `count` ones; `table` is named."""
+        for image_id, fold in zip(self.ids, self.only_fold, strict=True):
+            if fold >= count:
+                what = f"{table}: {ONLY_FOLD} {fold} of id {shorten(image_id)} is none of the {count} folds"
+                raise DataError(what, f"write a number from 0 to {count - 1}")
+
 
 def split_of(name: str) -> str:
     """The name that the image cache has for a set of extra rows."""
@@ -94,15 +103,38 @@ def read_extra(competition: Competition, paths: Paths, name: str) -> ExtraRows:
     check_ids(ids, path)
     if not ids:
         raise DataError(f"{path} has no rows", "add some, or leave out `extra` in the model's YAML")
+    _check_columns(table.columns, {columns.id, columns.target, columns.predicted}, path)
     given = {column: list(table[column]) if column in table.columns else [""] * len(ids) for column in (SOURCES, GROUP, ONLY_FOLD)}
     return ExtraRows(
         name,
         ids,
         competition.labels.multi_hot(table[target], ids, str(path)),
         tuple(tuple(source.strip() for source in text.split(BETWEEN_SOURCES) if source.strip()) for text in given[SOURCES]),
-        tuple(given[GROUP]),
+        tuple(group.strip() for group in given[GROUP]),
         tuple(_fold(text, image_id, path) for text, image_id in zip(given[ONLY_FOLD], ids, strict=True)),
     )
+
+
+def check_made_for(paths: Paths, name: str, folds: str, data: str) -> None:
+    """Check that a set which networks of the folds took part in making was made for the present ones.
+
+    Args:
+        folds, data: fingerprints of the present fold map and train table.
+
+    Raises:
+        DataError: it was made for another fold map or train table, so some of its rows may show what is held out now.
+    """
+    path = paths.extra(name) / MANIFEST
+    try:
+        made = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError):
+        return  # it was made by hand
+    if not isinstance(made, dict) or "folds" not in made:
+        return
+    for what, was, now in (("fold map", made["folds"], folds), ("train table", made.get("data"), data)):
+        if was != now:
+            then = f"remove it, then make it again: make synthesize COMP={paths.competition}; or leave `extra` out"
+            raise DataError(f"{path.parent} was made for another {what} than the present one", then)
 
 
 def extra_image_files(competition: Competition, paths: Paths, extra: ExtraRows) -> Mapping[str, Sequence[Path]]:
@@ -120,6 +152,15 @@ def extra_pattern(competition: Competition) -> str:
     assert competition.images is not None
     pattern = Path(competition.images.file)
     return competition.images.file.removesuffix(pattern.suffix) + ANY_ENDING
+
+
+def _check_columns(columns: Iterable[str], others: Collection[str], path: Path) -> None:
+    """Raise DataError if a column is nearly named as one that need not be there: its rows would be trained on where they must not."""
+    optional = (SOURCES, GROUP, ONLY_FOLD)
+    for column in columns:
+        near = get_close_matches(column.strip().lower(), optional, n=1, cutoff=0.8)
+        if near and column not in (*optional, *others):
+            raise DataError(f"{path} has a column {shorten(column)!r}, which nothing reads", f"call it {near[0]!r}, or remove it")
 
 
 def _fold(text: str, image_id: str, path: Path) -> int:

@@ -80,7 +80,7 @@ def ids_of_submission(competition: Competition, path: Path, then: str) -> tuple[
 
 
 def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The group of each train id, or None if the competition has no groups.
+    """The group of each train id, without spaces around its name, or None if the competition has no groups.
 
     Raises:
         DataError: an id has no row in the table, or rows with different groups.
@@ -92,7 +92,7 @@ def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) ->
     if competition.columns.form == "long":
         table = table.drop_duplicates([competition.groups.id, competition.groups.column])
     check_ids(list(table[competition.groups.id]), path)
-    group_of = dict(zip(table[competition.groups.id], table[competition.groups.column], strict=True))
+    group_of = dict(zip(table[competition.groups.id], table[competition.groups.column].str.strip(), strict=True))
     for image_id in ids:
         if image_id not in group_of:
             raise DataError(f"{path}: id {image_id} has no row", "add its group, or remove `groups` from the competition's YAML")

@@ -13,11 +13,13 @@ from comp.base.files import atomic_folder, write_json, write_text
 from comp.base.needed_modules import needed_modules, other_packages
 from comp.base.paths import PackagePaths, Paths, code_root
 from comp.base.progress import track
+from comp.base.schema import read_yaml
 from comp.cells.packaged import PACKAGED
 from comp.deployment import package_texts
 from comp.deployment.package_description import PackageDescription, fingerprint_of
 from comp.deployment.trained_here import models_here
 from comp.images.read import DECODERS, FORMATS
+from comp.inference.models import check_same_images
 from comp.predictions.task import Task
 from comp.stacking.fitted_stack import FittedStack, write_fitted
 from comp.stacking.stack import Stack
@@ -75,8 +77,17 @@ def _check(task: Task, stack: FittedStack, out: Path) -> None:
     if stack.features:
         what = f"the stack {stack.name} uses tables of features ({', '.join(stack.features)}), which new images lack"
         raise PredictionError(what, f"package another one, without `features` in its YAML: make package COMP={name} STACK=...")
-    if out.exists() and not PackagePaths(out).description().exists():
+    if out.exists() and not is_package(out):
         raise DataError(f"{out} exists and is no package", "remove it, or choose another OUT")
+
+
+def is_package(folder: Path) -> bool:
+    """Whether a folder is a package: other programs have a package.yaml too."""
+    try:
+        found = read_yaml(PackagePaths(folder).description())
+    except ConfigError:
+        return False
+    return found.keys() >= {"competition", "stack", "models"}
 
 
 def _description(task: Task, stack: FittedStack, name: str) -> PackageDescription:
@@ -106,13 +117,18 @@ def _description(task: Task, stack: FittedStack, name: str) -> PackageDescriptio
 
 
 def _model_files(task: Task, stack: FittedStack, experiments: Mapping[str, Any], folder: Path) -> Iterator[tuple[Path, Path]]:
-    """The files of models, each with its place in the package. All are read, so that a damaged one raises PredictionError."""
+    """The files of models, each with its place in the package. All are read, so that a damaged one raises PredictionError.
+
+    So does a network that was trained on other channels, or other values of black and white, than the competition's YAML names now.
+    """
     trained, here, there = models_here(task, None), task.paths, Paths(task.competition.name, folder)
+    images = task.competition.images
+    assert images is not None
     for model, experiment in experiments.items():
         yield here.experiment(model), there.experiment(model)
         for fold in range(task.folds.count):
             if "size" in experiment:
-                trained.weights(model, fold)
+                check_same_images(here.weights(model, fold), trained.weights(model, fold), images.channels, images.levels)
                 yield here.weights(model, fold), there.weights(model, fold)
             if "votes" in experiment and model in stack.needed:  # the others only embed
                 trained.voters(model, fold)

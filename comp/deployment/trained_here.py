@@ -9,7 +9,7 @@ from comp.base import registry
 from comp.base.errors import ConfigError, PredictionError
 from comp.base.files import hash_file, hash_of
 from comp.inference.models import TrainedModels
-from comp.predictions.file_checks import check_up_to_date
+from comp.predictions.file_checks import check_classes, check_up_to_date
 from comp.predictions.members import classes_of_all
 from comp.predictions.model_choice import check_known
 from comp.predictions.model_files import is_stack, what_is_missing
@@ -99,6 +99,7 @@ def check_can_predict(task: Task, model: str) -> Provenance:
             made = read_predictions(paths.fold_predictions(needed, fold)).provenance
             if made.experiment != hash_of(experiment):
                 raise PredictionError(f"the folds of {needed} were made with different settings", f"make them alike: {again}")
+            check_classes(paths.fold_predictions(needed, fold), made, task.competition.classes)
             check_up_to_date(task, paths.fold_predictions(needed, fold), made)
             if fault := fault_in_kept(paths, experiment, made):
                 what = f"{needed} cannot predict new images (trained with KEEP=0, or by an earlier version?): {fault}"

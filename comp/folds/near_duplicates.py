@@ -42,9 +42,26 @@ def list_test_duplicates(competition: Competition, paths: Paths) -> None:
 
 
 def ensure_test_duplicates(competition: Competition, paths: Paths) -> None:
-    """The same, unless there is a usable list already."""
-    if competition.folds.duplicates and _known_pairs(paths.test_duplicates(), read_test_ids(competition, paths)) is None:
+    """The same, unless there is a usable list of the present images already."""
+    file = paths.test_duplicates()
+    if not competition.folds.duplicates:
+        return
+    if _is_of_other_images(competition, paths, "test", file) or _known_pairs(file, read_test_ids(competition, paths)) is None:
         list_test_duplicates(competition, paths)
+
+
+def renew_duplicates(competition: Competition, paths: Paths, folds: FoldMap) -> None:
+    """Make the lists again that were made of images which have changed since, and say which near-duplicates the fold map splits now.
+
+    A list that was made or edited by hand stays.
+    """
+    if not (competition.folds.duplicates and competition.images):
+        return
+    if _is_of_other_images(competition, paths, "test", paths.test_duplicates()):
+        list_test_duplicates(competition, paths)
+    if _is_of_other_images(competition, paths, "train", paths.duplicates()):
+        for line in audit(competition, paths, folds):
+            say(line)
 
 
 def ensure_extra_duplicates(competition: Competition, paths: Paths, name: str) -> None:
@@ -93,7 +110,8 @@ def _extra_duplicates(path: Path, otherwise: Any) -> Any:
 
 def audit(competition: Competition, paths: Paths, folds: FoldMap) -> list[str]:
     """Which near-duplicates the fold map splits, as lines. Makes the list of near-duplicates if there is no usable one."""
-    pairs = _known_pairs(paths.duplicates(), folds.ids)
+    stale = _is_of_other_images(competition, paths, "train", paths.duplicates())
+    pairs = None if stale else _known_pairs(paths.duplicates(), folds.ids)
     if pairs is None:
         pairs = list_train_duplicates(competition, paths)
     split = folds.split_pairs(pairs)
@@ -122,5 +140,25 @@ def _list_duplicates(competition: Competition, paths: Paths, split: str, file: P
     """All pairs of near-duplicates of a split ("train" or "test"), written to `file`."""
     cache = prepare_cache(competition, paths, split, DUPLICATE_SIZE)
     pairs = find_duplicates(cache.images, cache.ids)
-    write_text(file, pairs.to_csv(index=False))
+    text = pairs.to_csv(index=False)
+    write_text(file, text)
+    write_json(_record(file), {"made_from": cache.fingerprint, "list": hash_of(text)})
     return pairs
+
+
+def _record(file: Path) -> Path:
+    """What says of which images a list was made."""
+    return file.with_suffix(".json")
+
+
+def _is_of_other_images(competition: Competition, paths: Paths, split: str, file: Path) -> bool:
+    """Whether a list was made here, was not edited since, and the images have changed. Images that are not here count as the same."""
+    try:
+        record, text = json.loads(read_text(_record(file))), read_text(file)
+        made_from, made_here = record["made_from"], record["list"] == hash_of(text)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return False
+    try:
+        return made_here and bool(made_from != prepare_cache(competition, paths, split, DUPLICATE_SIZE).fingerprint)
+    except DataError:
+        return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from comp.base.files import hash_of
 from comp.competition.extra_rows import ANY_FOLD, ExtraRows
 from comp.folds.fold_map import HOLDOUT, FoldMap
 
@@ -22,12 +23,14 @@ class TrainOnlyRows:
         rows: the rows of `table` that the fold is trained on.
         held_back: why the others are not -> how many.
         identity: of each row of `table`, a group of the fold map or a name of its own.
+        near: which rows of `table` are near-duplicates of train images.
     """
 
     table: ExtraRows
     rows: NDArray[np.int64]
     held_back: dict[str, int]
     identity: tuple[str, ...]
+    near: Pairs = ()
 
     @classmethod
     def of(cls, table: ExtraRows, folds: FoldMap, fold: int, near: Pairs) -> "TrainOnlyRows":
@@ -56,7 +59,12 @@ class TrainOnlyRows:
         reasons = [why(row) for row in range(len(table.ids))]
         kept = np.array([row for row, reason in enumerate(reasons) if not reason], np.int64)
         identity = (own.pop() if len(own) == 1 else image_id for own, image_id in zip(map(set, groups), table.ids, strict=True))
-        return cls(table, kept, dict(Counter(filter(None, reasons))), tuple(identity))
+        return cls(table, kept, dict(Counter(filter(None, reasons))), tuple(identity), near)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits. They change with the table, and with what is known of its near-duplicates."""
+        return hash_of([self.table.fingerprint, sorted(self.near)]) if self.near else self.table.fingerprint
 
     def __str__(self) -> str:
         held_back = "".join(f", {count} held back ({reason})" for reason, count in self.held_back.items())

@@ -18,7 +18,7 @@ def trained_generators(task: Task, model: str, done: Callable[[int], object] = l
 
     Raises:
         ConfigError: the competition has no images, or the model draws no channels.
-        PredictionError: no fold is trained, or one was trained on another fold map or train table.
+        PredictionError: no fold is trained, or one was trained on another fold map or train table, for another fold, or at another size.
     """
     name = task.competition.name
     if task.competition.images is None:
@@ -30,8 +30,15 @@ def trained_generators(task: Task, model: str, done: Callable[[int], object] = l
     there = {fold: path for fold, path in paths.items() if path.exists()}
     if not there:
         raise PredictionError(f"{model} has no trained network in {task.paths.model(model)}", f"train it: {again}")
-    for path in there.values():
+    for fold, path in there.items():
         made = (read_about(path) or {"provenance": {}})["provenance"]
         if made and (made.get("folds"), made.get("data")) != (task.folds.fingerprint, task.data):
             raise PredictionError(f"{path} was trained on another fold map or train table", f"train it again: {again} RETRAIN=1")
-    return {fold: load_generator(path, f"train it again: {again} RETRAIN=1", done) for fold, path in there.items()}
+        if made and (made.get("model"), made.get("fold")) != (model, fold):
+            what = f"{path} was trained as fold {made.get('fold')} of {made.get('model')}"
+            raise PredictionError(what, f"train it again: {again} RETRAIN=1")
+    found = {fold: load_generator(path, f"train it again: {again} RETRAIN=1", done) for fold, path in there.items()}
+    if len(sizes := {generator.size for generator in found.values()}) > 1:
+        what = f"the folds of {model} draw images of {' and '.join(map(str, sorted(sizes)))} px"
+        raise PredictionError(what, f"train all of them alike: {again} RETRAIN=1")
+    return found

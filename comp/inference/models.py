@@ -168,6 +168,16 @@ class TrainedModels:
         return found | predict_together(self, others, pictures)
 
 
+def check_same_images(path: Path, found: WeightsFile, channels: tuple[str, ...], levels: tuple[float, float] | None) -> None:
+    """Raise PredictionError if the network in `path` was trained on images with other channels, or other values of black and white."""
+    if found.channels != channels:
+        what = f"{path} was trained on the channels {', '.join(found.channels)}; the images have {', '.join(channels)}"
+        raise PredictionError(what, "give images with the same channels, in the same order")
+    if found.levels != levels:
+        what = f"{path} was trained on images with the levels {found.levels or 'of their files'}, now {levels or 'none'}"
+        raise PredictionError(what, "go back to `bits` and `range` of `images` in the competition's YAML, or train it again")
+
+
 def crop_plan(experiment: Mapping[str, Any]) -> CropPlan:
     """The crops that a model of cells takes, of its settings as its YAML holds them."""
     return CropPlan(experiment["size"], experiment["cells"], experiment["span"])
@@ -230,13 +240,7 @@ class _Predicting:
     def network(self, model: str, fold: int) -> tuple[Network, Mapping[str, Any]]:
         """The network of a fold, and what it was made from."""
         found = self.trained.weights(model, fold)
-        path, pictures = self.trained.paths.weights(model, fold), self.pictures
-        if found.channels != pictures.channels:
-            what = f"{path} was trained on the channels {', '.join(found.channels)}; the images have {', '.join(pictures.channels)}"
-            raise PredictionError(what, "give images with the same channels, in the same order")
-        if found.levels != pictures.levels:
-            what = f"{path} was trained on images with the levels {found.levels or 'of their files'}, now {pictures.levels or 'none'}"
-            raise PredictionError(what, "go back to `bits` and `range` of `images` in the competition's YAML, or train it again")
+        check_same_images(self.trained.paths.weights(model, fold), found, self.pictures.channels, self.pictures.levels)
         self.bar.set_description(f"{model} fold {fold}")
         settings = self.trained.settings(model)
         return load_network(found.weights, settings, done=self.bar.update), found.provenance

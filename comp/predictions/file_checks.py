@@ -22,27 +22,39 @@ def read_checked(competition: Competition, model: str, file: ModelFile, task: Ta
         again = f"remove {file.path.parent}/*-{file.fold}.parquet, then: {again}"
     try:
         found = read_predictions(file.path)
-        _check_origin(competition, model, file, found, again)
+        _check_place(competition, model, file, found, again)
+    except PredictionError as error:
+        raise PredictionError(_with_path(file, error), again) from None
+    check_classes(file.path, found.provenance, competition.classes)
+    if task:
+        check_same_folds(file.path, found.provenance, task.folds.fingerprint, task.data)
+    try:
         if task:
-            check_same_folds(file.path, found.provenance, task.folds.fingerprint, task.data)
             _check_not_trained_on(task, file, found, again)
         found.aligned(file.ids)
     except PredictionError as error:
-        what = error.what if str(file.path) in error.what else f"{file.path}: {error.what}"
-        raise PredictionError(what, again) from None
+        raise PredictionError(_with_path(file, error), again) from None
     fold_of = dict(zip(file.ids, file.folds.tolist(), strict=True))
     if any(fold != fold_of[image_id] for image_id, fold in zip(found.ids, found.fold.tolist(), strict=True)):
         raise PredictionError(f"{file.path} holds rows of other folds", again)
     return found
 
 
-def _check_origin(competition: Competition, model: str, file: ModelFile, found: Predictions, again: str) -> None:
+def _with_path(file: ModelFile, error: PredictionError) -> str:
+    return error.what if str(file.path) in error.what else f"{file.path}: {error.what}"
+
+
+def _check_place(competition: Competition, model: str, file: ModelFile, found: Predictions, again: str) -> None:
     made = found.provenance
     for key, value in {"competition": competition.name, "model": model, "kind": file.kind, "fold": file.fold}.items():
         if (was := getattr(made, key)) != value:
             raise PredictionError(f"{file.path} was made as {key} {was}, not {value}", again)
-    if what := _fault_in_classes(made.classes, competition.classes, subset_allowed=file.kind != "label_only"):
-        raise PredictionError(f"{file.path} {what} (`classes` of its YAML)", again)
+
+
+def check_classes(path: Path, made: Provenance, classes: tuple[str, ...]) -> None:
+    """Raise PredictionError if a file is not about the competition's `classes`, or some of them in the same order."""
+    if what := _fault_in_classes(made.classes, classes, subset_allowed=made.kind != "label_only"):
+        raise PredictionError(f"{path} {what} (`classes` of its YAML)", f"go back to those classes, or make it again: {made.remake_all}")
 
 
 def _fault_in_classes(theirs: tuple[str, ...], ours: tuple[str, ...], *, subset_allowed: bool) -> str:

@@ -43,7 +43,7 @@ class PresentImages:
                 return
             now = present
         if what := changes(before, now):
-            then = f"put the earlier ones back, or make it again: {made.remake}"
+            then = f"put the earlier ones back, or make it again: {made.remake_all}"
             raise PredictionError(f"{path} was made with other images than the present ones ({what})", then)
 
     def at(self, size: int, splits: tuple[str, ...] = SPLITS, crops: str = "") -> ImageIdentity | None:

@@ -77,6 +77,12 @@ class Provenance(Strict):
         command = remake(self.competition, self.model, self.kind, self.fold)
         return command if self.kind in ("imported", "label_only", "stack") else f"{command} RETRAIN=1"
 
+    @property
+    def remake_all(self) -> str:
+        """The command that makes the file again, with those of the other folds, which must be alike."""
+        command = remake(self.competition, self.model, self.kind)
+        return command if self.kind in ("imported", "label_only", "stack") else f"{command} RETRAIN=1"
+
 
 def remake(competition: str, model: str, kind: Kind, fold: int | None = None) -> str:
     """The command that makes predictions: an import's, a stack's, one fold's or all folds'."""
@@ -120,7 +126,7 @@ def check_same_folds(path: Path, found: Provenance, folds: str, data: str) -> No
     for what, was, now in (("fold map", found.folds, expected), ("train table", found.data, data)):
         if was != now:
             made = f"{path} was made with another {what} ({str(was)[:8]}) than the present one ({str(now)[:8]})"
-            raise PredictionError(made, f"make it again: {found.remake}")
+            raise PredictionError(made, f"make it again: {found.remake_all}")
 
 
 def _file_of(made: Provenance) -> str:

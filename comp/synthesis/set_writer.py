@@ -19,11 +19,10 @@ from comp.base.paths import Paths
 from comp.base.progress import LogBar
 from comp.base.schema import differences
 from comp.competition.competition import Competition
-from comp.competition.extra_rows import ANY_FOLD, BETWEEN_SOURCES, GROUP, IMAGES, ONLY_FOLD, SOURCES, TABLE, extra_pattern
+from comp.competition.extra_rows import ANY_FOLD, BETWEEN_SOURCES, GROUP, IMAGES, MANIFEST, ONLY_FOLD, SOURCES, TABLE, extra_pattern
 from comp.competition.file_finder import ANY_ENDING, ANY_FOLDERS, fill
 from comp.synthesis.synthetic_row import SyntheticRow, in_batches
 
-MANIFEST = "manifest.json"  # what the set was made from; written first
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 Batch = Sequence[SyntheticRow]
@@ -52,7 +51,7 @@ def write_set(
         todo = [batch for batch in in_batches(rows) if not all(_is_drawn(competition, folder, row) for row in batch)]
         if not todo and (folder / TABLE).exists():
             return False
-        write_json(folder / MANIFEST, made)
+        write_json(folder / MANIFEST, made)  # first
         with LogBar(desc=f"drawing {name}", total=sum(map(len, todo)), unit="image") as bar:
             for batch, images in zip(todo, draw(todo), strict=True):
                 for row, image in zip(batch, images, strict=True):

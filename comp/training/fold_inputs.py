@@ -18,7 +18,7 @@ from comp.competition.experiments.dependent_experiment import SEGMENTER, Cascade
 from comp.competition.experiments.embedding_experiment import EmbeddingExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment, Top
 from comp.competition.experiments.metric_experiment import MetricExperiment
-from comp.competition.extra_rows import TABLE, read_extra
+from comp.competition.extra_rows import TABLE, check_made_for, read_extra
 from comp.competition.image_cache import splits_of
 from comp.competition.tables import read_test_ids, read_train
 from comp.folds.fold_map import HOLDOUT, FoldMap
@@ -123,6 +123,7 @@ class FoldInputs:
         columns = columns_of(competition, experiment, tables.labels)
         extra = None
         if isinstance(experiment, NetworkExperiment) and experiment.extra:
+            check_made_for(paths, experiment.extra, tables.folds.fingerprint, tables.fingerprint)
             near = read_extra_duplicates(paths, experiment.extra)
             extra = extra_rows_of(competition, paths, experiment.extra, tables.folds, job.fold, near)
         return cls(job, competition, experiment, paths, tables, columns, depends_on, extra)
@@ -163,7 +164,7 @@ class FoldInputs:
         """What a prediction file says of its origin, as hashes."""
         networks = self.depends_on.networks if self.depends_on else None
         folds, data = self.tables.folds.fingerprint, self.tables.fingerprint
-        extra = {"extra": self.extra.table.fingerprint} if self.extra else {}
+        extra = {"extra": self.extra.fingerprint} if self.extra else {}
         return {"experiment": self.experiment.hash, "folds": folds, "data": data, "depends_on": networks, **extra}
 
     def made_from(self) -> dict[str, Any]:
@@ -232,6 +233,7 @@ def extra_rows_of(competition: Competition, paths: Paths, name: str, folds: Fold
     """
     table = read_extra(competition, paths, name)
     table.check_ids(folds.ids, paths.extra(name) / TABLE)
+    table.check_folds(folds.count, paths.extra(name) / TABLE)
     return TrainOnlyRows.of(table, folds, fold, near)
 
 

@@ -1,12 +1,16 @@
 """Before any training: check that the fold jobs can be trained, then make the data, folds and image caches that are missing."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from comp.base import registry
 from comp.base.errors import ConfigError, FoldError, PredictionError
+from comp.base.paths import Paths
 from comp.base.processes import in_own_process
+from comp.base.progress import say
 from comp.cells.input_maps import shown_stains
 from comp.competition.competition import Competition
 from comp.competition.data import ensure_data
@@ -16,10 +20,13 @@ from comp.competition.experiments.embedding_experiment import EmbeddingExperimen
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
 from comp.competition.experiments.load import load_experiment
 from comp.competition.image_cache import splits_of
+from comp.competition.tables import read_train
 from comp.folds.competition_folds import ensure_folds
 from comp.folds.fold_map import FoldMap
-from comp.folds.near_duplicates import ensure_extra_duplicates
+from comp.folds.group_check import other_groups
+from comp.folds.near_duplicates import ensure_extra_duplicates, renew_duplicates
 from comp.inference.tensor_file import read_about
+from comp.predictions.provenance import data_fingerprint
 from comp.training.fold_inputs import columns_of, input_channels_of
 from comp.training.fold_job import FoldJob
 from comp.training.image_inputs import prepare_images
@@ -64,6 +71,17 @@ def prepare(jobs: list[FoldJob]) -> None:
                 prepare_images(competition, paths, split, experiment)
             if experiment.extra:
                 ensure_extra_duplicates(competition, paths, experiment.extra)
+    if jobs:
+        competition, _, paths = jobs[0].load()
+        say_what_changed(competition, paths)
+
+
+def say_what_changed(competition: Competition, paths: Paths) -> None:
+    """Say what has changed since the fold map was made: groups, and images that are near-duplicates."""
+    folds = ensure_folds(competition, paths)
+    if line := other_groups(competition, paths, folds):
+        say(line)
+    renew_duplicates(competition, paths, folds)
 
 
 def check_experiment(competition: Competition, experiment: Experiment) -> None:
@@ -125,11 +143,11 @@ def check_not_trained_on(jobs: list[FoldJob]) -> None:
     """Raise ConfigError if a fold's initial weights were trained here on the rows that the fold is judged by."""
     for job in jobs:
         competition, experiment, paths = job.load()
-        if not isinstance(experiment, NetworkExperiment) or not experiment.initial_weights.endswith(".safetensors"):
+        if not isinstance(experiment, NetworkExperiment) or not (about := _about_initial_weights(experiment)):
             continue
-        made = (read_about(Path(experiment.initial_weights)) or {"provenance": {}})["provenance"]
+        made = about["provenance"]
         same_fold = made.get("fold") == job.fold and paths.folds().exists() and made.get("folds") == FoldMap.read(paths.folds()).fingerprint
-        if made.get("competition") == competition.name and not same_fold:
+        if not same_fold and (made.get("competition") == competition.name or _is_of_this_table(made, competition, paths)):
             what = f"initial_weights: {experiment.initial_weights} was trained on rows of fold {job.fold}, which {job.name} is judged by"
             raise ConfigError(what, f"give weights that were trained without them, such as those of another model's fold {job.fold}")
 
@@ -138,14 +156,24 @@ def check_channel_names(jobs: list[FoldJob]) -> None:
     """Raise ConfigError if a network that draws channels is to be trained further on images with other channels, or in another order."""
     for job in jobs:
         competition, experiment, _ = job.load()
-        if not isinstance(experiment, ChannelsExperiment) or not experiment.initial_weights.endswith(".safetensors"):
+        if not isinstance(experiment, ChannelsExperiment) or not (known := _about_initial_weights(experiment)):
             continue
-        known = read_about(Path(experiment.initial_weights)) or {}
         own = list(competition.images.channels) if competition.images else []
         if known.get("trainer") == experiment.trainer and known["channels"] != own:
             what = f"initial_weights: {experiment.initial_weights} draws the channels {', '.join(known['channels'])}"
             then = f"name the same in the same order as `channels` of `images` in the competition's YAML, which has {', '.join(own)}"
             raise ConfigError(what, then)
+
+
+def _is_of_this_table(made: Mapping[str, Any], competition: Competition, paths: Paths) -> bool:
+    """Whether a network was trained on the competition's train table, whatever the competition was called."""
+    there = (competition.folder(paths) / competition.tables.train).exists()
+    return there and made.get("data") == data_fingerprint(*read_train(competition, paths))
+
+
+def _about_initial_weights(experiment: NetworkExperiment) -> dict[str, Any] | None:
+    """What is known of a file of initial weights, whatever its name; None if it was not trained here."""
+    return read_about(Path(experiment.initial_weights).expanduser())
 
 
 def check_networks(networks: list[tuple[NetworkExperiment, int, bool]]) -> None:

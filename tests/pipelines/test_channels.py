@@ -267,9 +267,43 @@ def test_a_network_of_other_channels_is_not_trained_further(drawing):
     shutil.copytree(drawing.root / "data/tiny", drawing.root / "data/other")
     path = drawing.root / "configs/competitions/other.yaml"
     typed = ("fold", "--competition", "other", "--model", "draws", "--fold", "0", "--set")
-    weights = "initial_weights=oof/tiny/draws/weights-1.safetensors train.epochs=1"
+    weights = "initial_weights=oof/tiny/draws/weights-0.safetensors train.epochs=1"
+    path.write_text(yaml)
+    assert drawing.call("folds", "--competition", "other").returncode == 0
     path.write_text(yaml + "images: {channels: [blue, green, red, yellow]}\n")
     assert "name the same in the same order as `channels`" in drawing.refused(drawing.call(*typed, weights))
     path.write_text(yaml)
     ended = drawing.call(*typed, weights)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_weights_that_saw_the_held_out_rows_start_no_network_whatever_they_are_called(drawing):
+    own = drawing.root / "oof/tiny/draws/weights-1.safetensors"
+    shutil.copyfile(own, drawing.root / "weights.bin")
+    (drawing.root / "link").symlink_to(own)
+    shutil.copyfile(drawing.root / "configs/competitions/tiny.yaml", drawing.root / "configs/competitions/same.yaml")
+    assert drawing.call("folds", "--competition", "same").returncode == 0
+    for competition in ("tiny", "same"):  # with another name, and the same train table
+        for file in ("weights.bin", "link"):
+            typed = ("fold", "--competition", competition, "--model", "draws", "--fold", "0", "--as", f"{competition}-{file}")
+            line = drawing.refused(drawing.call(*typed, "--set", f"initial_weights={file} train.epochs=1"))
+            assert f"initial_weights: {file} was trained on rows of fold 0, which " in line
+
+
+def test_a_network_of_another_fold_or_size_draws_nothing(drawing):
+    folder, typed = drawing.root / "oof/tiny/draws", ("channels", "--competition", "tiny", "--model", "draws")
+    whole = (folder / "weights-0.safetensors").read_bytes()
+    shutil.copyfile(folder / "weights-1.safetensors", folder / "weights-0.safetensors")
+    line = drawing.refused(drawing.call(*typed))
+    assert "oof/tiny/draws/weights-0.safetensors was trained as fold 1 of draws: train it again: make model COMP=tiny MODEL=draws" in line
+    (folder / "weights-0.safetensors").write_bytes(whole)
+    for name in ("fold", "test", "embeddings"):
+        (folder / f"{name}-0.parquet").unlink()
+    (folder / "weights-0.safetensors").unlink()
+    for other in (1, 2):
+        for name in ("fold", "test", "embeddings"):
+            (folder / f"{name}-{other}.parquet").unlink()
+    larger = ("fold", "--competition", "tiny", "--model", "draws", "--fold", "0", "--set", "size=64 train.epochs=1", "--retrain")
+    ended = drawing.call(*larger)
+    assert ended.returncode == 0, ended.stderr
+    assert "the folds of draws draw images of 32 and 64 px: train all of them alike" in drawing.refused(drawing.call(*typed))

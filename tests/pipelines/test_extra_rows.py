@@ -207,6 +207,11 @@ def test_near_duplicates_of_held_out_images_are_held_back(extra):
     list_of_pairs = extra.root / "data/tiny.cache/extra-more-duplicates.json"
     assert json.loads(list_of_pairs.read_text())["pairs"] == [["external-0", copied]]
     before = list_of_pairs.read_text()
+    yaml = extra.root / "configs/competitions/tiny.yaml"
+    text = yaml.read_text()
+    yaml.write_text(text.replace("count: 3", "count: 3, duplicates: false"))
+    assert "was made with another table of extra rows" in extra.refused(fold(extra, "torch", "--set", "train.epochs=1"))
+    yaml.write_text(text)
     for damaged in ("", "[]", '{"pairs": [["a"]], "made_from": null}'):
         list_of_pairs.write_text(damaged)
         assert "complete, nothing to do" in fold(extra, "torch", "--set", "train.epochs=1").stdout

@@ -1,6 +1,7 @@
 """`make folds` as typed: hold-outs, given maps, lists of near-duplicates, damaged test images, two processes."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -221,6 +222,54 @@ def test_a_map_of_two_folds_is_refused_before_any_training(project):
         assert f"oof/tiny/folds.csv {NESTED}: set more in the competition's YAML" in project.refused(ended)
     assert (project.root / "oof/tiny/folds.csv").read_bytes() == before
     assert not (project.root / "runs").exists()
+
+
+def test_lists_of_images_that_have_changed_are_made_again(blobs):
+    train = ("fold", "--competition", "tiny", "--model", "tiny", "--fold", "0", "--set", "train.epochs=1", "--retrain")
+    assert folds(blobs).returncode == 0
+    assert "near-duplicates" not in blobs.call(*train).stdout
+    fold_of = dict(zip(*map(pd.read_csv(blobs.root / "oof/tiny/folds.csv").get, ("id", "fold")), strict=True))
+    first, second = next((a, b) for a in fold_of for b in fold_of if fold_of[a] != fold_of[b])
+    for source, copy in ((f"train/{first}", f"train/{second}"), ("test/image-37", "test/image-38")):
+        for channel in CHANNELS:
+            shutil.copyfile(*(blobs.root / f"data/tiny/{name}_{channel}.png" for name in (source, copy)))
+    said = blobs.call(*train).stdout
+    assert "near-duplicates among test images: 3 pairs" in said
+    assert "near-duplicates: 1 pairs" in said
+    assert "audit: 1 of 1 pairs of near-duplicates are split between folds" in said
+    assert f"{first} (fold {fold_of[first]}) and {second} (fold {fold_of[second]})" in said
+    assert "near-duplicates" not in blobs.call(*train).stdout
+    table(blobs).write_text("id_a,id_b\n")  # by hand
+    shutil.copyfile(blobs.root / "data/tiny/test/image-36_red.png", blobs.root / "data/tiny/test/image-39_red.png")
+    assert "near-duplicates among" not in folds(blobs).stdout
+    assert table(blobs).read_text() == "id_a,id_b\n"
+
+
+def test_groups_that_came_after_the_fold_map_are_said_where_they_are_split(project):
+    path = project.root / "configs/competitions/tiny.yaml"
+    text = path.read_text()
+    path.write_text("\n".join(line for line in text.splitlines() if not line.startswith(("groups", "folds"))) + "\nfolds: {count: 3}\n")
+    trained = ("models", "--competition", "tiny", "--models", "tiny", "--workers", "1", "--set", "train.epochs=1")
+    assert "`groups`" not in folds(project).stdout
+    assert "`groups`" not in project.call(*trained).stdout
+    path.write_text(text)
+    note = "note: oof/tiny/folds.csv was made with other groups than `groups` of the competition's YAML names now: "
+    for ended in (folds(project), project.call(*trained), project.call("stack", "--competition", "tiny", "--stack", "quick")):
+        assert ended.returncode == 0, ended.stderr
+        (line,) = [line for line in ended.stdout.splitlines() if line.startswith(note)]
+        assert re.search(r": 1[0-2] of 12 of these lie in several folds, so scores may be too high; to split again, remove it ", line)
+        assert line.endswith("then: make folds COMP=tiny")
+
+
+def test_spaces_around_the_name_of_a_group_do_not_split_it(project):
+    table = project.root / "data/tiny/antibodies.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], *(line + " " * (number % 2) for number, line in enumerate(lines[1:]))]) + "\n")
+    (project.root / "configs/competitions/whole.yaml").write_text("like: tiny\nfolds: {count: 3, split_groups: 0}\n")
+    assert project.call("folds", "--competition", "whole").returncode == 0
+    made = pd.read_csv(project.root / "oof/whole/folds.csv")
+    assert (made.groupby("group")["fold"].nunique() == 1).all()
+    assert made["group"].nunique() == 12
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0", b"id_a,id_b\nimage-01", b"id_a,id_b,bits,correlation\nother-1,other-2,3,0.9\n"])

@@ -68,7 +68,7 @@ def test_replaced_images_are_named_by_the_stack(made, files, said):
     line = made.refused(made.call(*STACK))
     assert "oof/tiny/tiny/" in line
     assert f"was made with other images than the present ones ({said}" in line
-    assert re.search(r"put the earlier ones back, or make it again: make fold-\d COMP=tiny MODEL=tiny RETRAIN=1", line)
+    assert re.search(r"put the earlier ones back, or make it again: make model COMP=tiny MODEL=tiny RETRAIN=1", line)
 
 
 def test_reordered_channels_are_named_by_the_stack_without_reading_images(made):

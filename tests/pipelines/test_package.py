@@ -301,7 +301,11 @@ def test_what_is_refused(copied):
     def refused(*arguments):
         return copied.refused(copied.call("package", *TINY, *arguments))
 
+    other = copied.root / "other"
+    other.mkdir()
+    (other / "package.yaml").write_text("name: a project of another program\n")
     before = sorted(copied.root.rglob("*"))
+    assert "other exists and is no package: remove it, or choose another OUT" in refused(*ALL, "--out", "other")
     assert "configs exists and is no package: remove it, or choose another OUT" in refused(*ALL, "--out", "configs")
     assert "MODELS and STACK are both given" in refused(*ALL, "--models", "tiny")
     assert "there is no oof/tiny/default/fitted.json: make stack COMP=tiny STACK=default" in refused()
@@ -318,3 +322,7 @@ def test_what_is_refused(copied):
     done(copied.call("importing", *TINY, "--model", "theirs", "--val", "val.npy", "--test", "test.npy", "--declare", "oof"))
     assert "theirs was imported, and has no network here that could predict new images" in refused("--models", "theirs")
     assert set(os.listdir(copied.root / "packages/tiny")) == {"all"}
+    yaml = copied.root / "configs/competitions/tiny.yaml"
+    yaml.write_text(yaml.read_text() + "images: {range: [0, 100]}\n")
+    assert "was trained on images with the levels of their files, now (0.0, 100.0)" in refused("--models", "tiny", "--out", "packed")
+    assert not (copied.root / "packed").exists()

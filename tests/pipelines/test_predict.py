@@ -219,6 +219,18 @@ def test_models_that_changed_since_are_refused(copied):
     )
 
 
+@pytest.mark.parametrize("classes", ["[bright, round, striped]", "[circle, bright, striped]"])
+def test_other_classes_than_those_of_the_training_are_refused(copied, classes):
+    yaml = copied.root / "configs/competitions/tiny.yaml"
+    yaml.write_text(yaml.read_text().replace("[round, bright, striped]", classes))
+    for chosen in (ALL, ("--models", "tiny")):
+        for command in (("predict", *PREDICT, "--out", "labels.csv"), ("package", *PREDICT, "--out", "packed")):
+            line = copied.refused(copied.call(*command, *chosen))
+            assert "go back to those classes, or make it again: make model COMP=tiny MODEL=" in line
+    assert not (copied.root / "labels.csv").exists()
+    assert not (copied.root / "packed").exists()
+
+
 def test_a_stack_whose_table_of_features_changed_is_refused(copied):
     ids, table = [f"image-{number:02d}" for number in range(42)], copied.root / "told.csv"
     pd.DataFrame({"Id": ids, "width": range(42)}).to_csv(table, index=False)

@@ -168,6 +168,16 @@ def test_without_a_trained_network_the_command_that_trains_one_is_named(copied):
     assert line.endswith("train it: make model COMP=small MODEL=draws")
 
 
+def test_with_another_fold_map_no_row_is_trained_on(copied):
+    """The networks that drew the rows saw images that are held out now."""
+    typed = ("fold", "--competition", "small", "--model", "tiny", "--fold", "0", "--set", "extra=recombined train.epochs=1")
+    (copied.root / "oof/small/folds.csv").unlink()
+    assert copied.call("folds", "--competition", "small", "--holdout", "0.2").returncode == 0
+    line = copied.refused(copied.call(*typed))
+    assert "data/small.extra/recombined was made for another fold map than the present one: remove it, then make it again" in line
+    assert not (copied.root / "oof/small/tiny").exists()
+
+
 def test_another_network_is_noticed(copied):
     settings = ("--set", "seed=1", "--retrain")
     assert copied.call("fold", "--competition", "small", "--model", "draws", "--fold", "0", *settings).returncode == 0

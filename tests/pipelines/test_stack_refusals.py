@@ -119,7 +119,7 @@ def truncated(tables):
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (other_folds, "fair/fold-1.parquet was made with another fold map.*make fold-1 COMP=tables MODEL=fair"),
+        (other_folds, "fair/fold-1.parquet was made with another fold map.*make model COMP=tables MODEL=fair RETRAIN=1"),
         (other_train_table, "fair/test-1.parquet was made with another train table"),
         (other_classes, "fair/fold-3.parquet has the class 'dotted' where the competition has 'striped'"),
         (a_class_too_few, "fair/test-3.parquet has 3 classes and fold-0.parquet 4; only one of them has 'absent'"),

@@ -6,7 +6,7 @@ import pytest
 from comp.base.errors import ConfigError, DataError
 from comp.base.paths import Paths
 from comp.competition.competition import load_competition
-from comp.competition.extra_rows import extra_image_files, read_extra
+from comp.competition.extra_rows import check_made_for, extra_image_files, read_extra
 from tests.tiny_competition import make_extra_rows, make_tiny_competition
 
 ROWS = [
@@ -44,6 +44,32 @@ def test_ids_and_labels_are_enough_and_labels_may_be_in_the_column_of_submission
     assert extra.labels.tolist() == [[True, True, False]]
 
 
+def test_spaces_around_groups_and_further_columns_change_nothing(tiny):
+    competition, paths, table = tiny
+    table.write_text("Id,Target,sources,group,notes\ne1,0,, A3,x\ne2,0,,A3 ,y\n")
+    assert read_extra(competition, paths, "more").group == ("A3", "A3")
+
+
+def test_rows_of_a_fold_that_is_not_there_are_refused(tiny):
+    competition, paths, table = tiny
+    read_extra(competition, paths, "more").check_folds(3, table)
+    with pytest.raises(DataError, match="only_fold 2 of id plate-e3 is none of the 2 folds: write a number from 0 to 1"):
+        read_extra(competition, paths, "more").check_folds(2, table)
+
+
+@pytest.mark.parametrize(("made", "said"), [("fold map", "another fold map"), ("train table", "another train table")])
+def test_a_set_that_networks_of_other_folds_made_is_refused(tiny, made, said):
+    _, paths, table = tiny
+    manifest = table.with_name("manifest.json")
+    for text in (None, "[", "[]", '{"data": "other"}', '{"folds": "f", "data": "d"}'):  # by hand, damaged, painted, of the present ones
+        manifest.unlink(missing_ok=True)
+        if text is not None:
+            manifest.write_text(text)
+        check_made_for(paths, "more", "f", "d")
+    with pytest.raises(DataError, match=f"{said} than the present one: remove it, then make it again: make synthesize COMP=tiny"):
+        check_made_for(paths, "more", *(("g", "d") if made == "fold map" else ("f", "e")))
+
+
 def test_images_may_have_any_image_ending(tiny):
     competition, paths, table = tiny
     for path in (table.parent / "images").glob("e1_*.png"):
@@ -64,6 +90,9 @@ def test_images_may_have_any_image_ending(tiny):
         ("Id,Target\ne1,7\n", "unknown label '7' of id e1"),
         ("Id,Target,only_fold\ne1,0,first\n", "only_fold 'first' of id e1 is no fold"),
         ("Id,Target,only_fold\ne1,0,-1\n", "only_fold '-1' of id e1 is no fold"),
+        ("Id,Target,Sources\ne1,0,image-03\n", "has a column 'Sources', which nothing reads: call it 'sources', or remove it"),
+        ("Id,Target,source\ne1,0,image-03\n", "has a column 'source', which nothing reads"),
+        ("Id,Target,Only fold\ne1,0,1\n", "has a column 'Only fold', which nothing reads: call it 'only_fold'"),
         ("", "cannot be read as CSV"),
     ],
 )

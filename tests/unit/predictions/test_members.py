@@ -243,7 +243,8 @@ def test_what_is_not_a_class_subset_is_refused(task, tables, names, message):
     tables.restrict("fair", CLASSES[: len(names)])
     for path in task.paths.model("fair").glob("*.parquet"):
         tables.change("fair", path.stem, classes=names)
-    assert f"fair/fold-0.parquet {message} (`classes` of its YAML): remove" in refusal(task, "fair")
+    then = "go back to those classes, or make it again: make model COMP=tables MODEL=fair RETRAIN=1"
+    assert f"fair/fold-0.parquet {message} (`classes` of its YAML): {then}" in refusal(task, "fair")
 
 
 def test_a_label_file_decides_about_all_classes(task, tables):

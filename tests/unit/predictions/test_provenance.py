@@ -15,7 +15,7 @@ def made(**changes):
 def test_another_fold_map_or_train_table_is_refused(tmp_path):
     found = made()
     check_same_folds(tmp_path, found, "f" * 16, "d" * 16)
-    with pytest.raises(PredictionError, match=r"another fold map .*make fold-0 COMP=tiny MODEL=net"):
+    with pytest.raises(PredictionError, match=r"another fold map .*make model COMP=tiny MODEL=net RETRAIN=1"):
         check_same_folds(tmp_path, found, "g" * 16, "d" * 16)
     with pytest.raises(PredictionError, match="another train table"):
         check_same_folds(tmp_path, found, "f" * 16, "e" * 16)
