@@ -41,14 +41,17 @@ def fill(pattern: str, image_id: str, channel: str) -> str:
 def find_ids(names: Sequence[str], pattern: str, channels: Sequence[str]) -> list[str]:
     """The ids whose files are among `names`, paths relative to the folder, by a pattern such as `{id}_{channel}.png`; each once, in order.
 
+    If several channels fit a name, the longest one does: `a_far_red.png` is `far_red` of `a`, not `red` of `a_far`.
+
     Args:
         channels: the names that {channel} may stand for.
     """
     tail = plain(pattern.removeprefix(ANY_FOLDERS))
     stem, ending = os.path.splitext(tail)
     folders = "(?:.*/)?" if pattern.startswith(ANY_FOLDERS) else ""
-    inside = "[^/]+" if folders else ".+"
-    parts = re.escape(stem).replace(re.escape("{channel}"), f"(?:{'|'.join(map(re.escape, channels))})")
+    inside = "[^/]+?" if folders else ".+?"  # as short as can be, so that the channel is long
+    longest_first = sorted(map(plain, channels), key=len, reverse=True)
+    parts = re.escape(stem).replace(re.escape("{channel}"), f"(?:{'|'.join(map(re.escape, longest_first))})")
     first, *more = parts.split(re.escape("{id}"))
     form = re.compile(f"{folders}{first}(?P<id>{inside}){'(?P=id)'.join(more)}")
     endings = EXTENSIONS if ending == ANY_ENDING else (ending.lower(),)

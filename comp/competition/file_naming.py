@@ -157,18 +157,26 @@ def _channels(forms: list[str], split: str) -> tuple[list[str], tuple[str, ...],
     """The forms of one image's files, its channels and the pattern."""
     if len(forms) == 1:
         return forms, (), forms[0]
-    words = [re.split(r"([^A-Za-z0-9]+)", form) for form in forms]
-    differing = [place for place, column in enumerate(zip(*words, strict=False)) if len(set(column)) > 1]
-    if len({len(form) for form in words}) == 1 and len(differing) == 1:
-        place = differing[0]
-        names = {form[place]: text for form, text in zip(words, forms, strict=True)}
-        if not any(split in name.lower() for name in names):
-            channels = sorted(names, key=_order)
-            return forms, tuple(channels), "".join([*words[0][:place], "{channel}", *words[0][place + 1 :]])
     folders = sorted({form.rpartition("/")[0] for form in forms}, key=lambda folder: (folder.count("/"), len(folder), folder))
+    before, names, after = _differing(forms)
+    copies = len(folders) > 1 and any(re.match(f"{re.escape(name)}[^A-Za-z0-9]", other) for name in names for other in names)  # rgb, rgb_hq
+    if not copies and not any(re.search(r"[{}/]", name) or split in name.lower() for name in names):
+        return forms, tuple(sorted(names, key=_order)), f"{before}{{channel}}{after}"
     if len(folders) == 1:
         raise DataError(f"the {split} images follow no pattern: {', '.join(forms[:4])}", "name them id_channel.png")
     return _channels([form for form in forms if form.rpartition("/")[0] == folders[0]], split)
+
+
+def _differing(forms: list[str]) -> tuple[str, list[str], str]:
+    """What all forms begin with, the words of each that differ (one at least), and what all end with."""
+    words = [re.split(r"([^A-Za-z0-9]+)", form) for form in forms]  # words and, between them, what separates them
+    most = min(map(len, words)) - 1
+    same = [len(set(column)) == 1 for column in zip(*words, strict=False)][:most]
+    first = (same.index(False) if False in same else most) // 2 * 2
+    same = [len(set(column)) == 1 for column in zip(*(form[::-1] for form in words), strict=False)][: most - first]
+    last = (same.index(False) if False in same else most - first) // 2 * 2
+    names = ["".join(form[first : len(form) - last]) for form in words]
+    return "".join(words[0][:first]), names, "".join(words[0][len(words[0]) - last :])
 
 
 def _with_channels(naming: Naming, channels: tuple[str, ...]) -> Naming:

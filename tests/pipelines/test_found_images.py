@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from comp.base.paths import Paths
 from comp.competition.competition import load_competition
+from comp.deployment.image_folder import files_in_folder
 from comp.images.cache import open_cache
 from tests.conftest import REPOSITORY, Project
 
@@ -274,6 +275,19 @@ def test_absurd_values_in_the_yaml_are_refused(project: Project, folder: Path, i
     values = {"title": "x", "data": str(folder), "classes": ["a", "b", "c"], "images": images_yaml}
     (project.root / "configs/local/found.yaml").write_text(yaml.safe_dump(values).replace("'.nan'", ".nan"))
     assert said in project.refused(project.call("data", "--competition", "found"))
+
+
+def test_a_channel_may_end_like_another_one(project: Project, folder: Path) -> None:
+    tables(folder)
+    for split, ids in (("train", IDS), ("test", TEST)):
+        images(folder, split, "{split}/{id}_{c}.png", ids)
+        for name in ids:
+            (folder / split / f"{name}_yellow.png").rename(folder / split / f"{name}_far_red.png")
+    assert "channels red, green, blue, far_red" in understood(project, folder)
+    found = load_competition("found", project.root).images
+    assert found is not None
+    new = files_in_folder(folder / "test", found.file, found.channels, "found")
+    assert new == {name: [folder / f"test/{name}_{channel}.png" for channel in found.channels] for name in TEST}
 
 
 def test_used_bits_are_remarked(project: Project, folder: Path) -> None:

@@ -118,3 +118,19 @@ def test_all_images_of_a_competition_take_one_walk(tmp_path: Path) -> None:
 )
 def test_the_ids_of_a_folder_are_found_by_the_pattern(pattern: str, names: list[str], ids: list[str]) -> None:
     assert find_ids(names, pattern, ("red", "green")) == ids
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{id}_{channel}.png", "**/{id}_{channel}.*", "{channel}_{id}.png", "{channel}/{id}.png", "{id}/{id}_{channel}.png"]
+)
+@pytest.mark.parametrize("channels", [("red", "far", "far_red"), ("far_red", "far", "red")])
+def test_the_longest_channel_that_fits_a_name_is_meant(pattern: str, channels: tuple[str, ...]) -> None:
+    ids = ["1_far_2", "a", "b_c"]
+    assert (
+        find_ids(
+            [fill(pattern.removeprefix("**/"), name, channel).replace(".*", ".png") for name in ids for channel in channels],
+            pattern,
+            channels,
+        )
+        == ids
+    )

@@ -88,10 +88,32 @@ def test_missing_files_are_named_and_a_damaged_one_is_refused(tmp_path: Path) ->
 def test_names_without_a_pattern_are_refused(tmp_path: Path) -> None:
     folder = write_tables(tmp_path, "Id,Target\na,1\nb,0\n")
     for image_id in "ab":
-        for name in ("red_1", "green_2", "blue"):
-            draw(folder / "train" / f"{image_id}_{name}.png")
+        for name in (f"{image_id}_red", f"green_{image_id}"):
+            draw(folder / "train" / f"{name}.png")
     with pytest.raises(DataError, match="follow no pattern"):
         found_in(folder)
+
+
+@pytest.mark.parametrize("pattern", ["{id}_{channel}.png", "{channel}/{id}.png", "{id}/x_{channel}_1.png", "{channel}_{id}.png"])
+@pytest.mark.parametrize("names", [("red", "green", "far_red"), ("red", "far_red"), ("red_1", "green_2", "blue"), ("far_red", "near_blue")])
+def test_channels_of_several_words(tmp_path: Path, pattern: str, names: tuple[str, ...]) -> None:
+    folder = write_tables(tmp_path, "Id,Target\na,1\nb,0\n")
+    for image_id in "ab":
+        for name in names:
+            draw(folder / "train" / pattern.replace("{id}", image_id).replace("{channel}", name))
+    found = found_in(folder)
+    assert found is not None
+    assert (found.train.pattern, set(found.channels), found.missing["train"]) == (pattern, set(names), [])
+
+
+def test_a_folder_named_like_another_one_and_more_is_no_channel(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path, "Id,Target\na,1\nb,0\n")
+    for image_id in "ab":
+        for name in ("rgb", "rgb_hq"):
+            draw(folder / name / f"{image_id}.png")
+    found = found_in(folder)
+    assert found is not None
+    assert (found.train.folder, found.channels, found.train.left_out) == ("rgb", ("grey",), ("rgb_hq/{id}",))
 
 
 def test_no_images_is_no_error(tmp_path: Path) -> None:
