@@ -23,6 +23,7 @@ from xxhash import xxh3_64_intdigest
 from comp.base.errors import DataError
 from comp.base.files import hash_of, read_text
 from comp.base.processes import cores
+from comp.images.read import used_bits
 from comp.images.stored_images import StoredImages
 
 VERSION = 2
@@ -44,7 +45,6 @@ RECORD = np.dtype(
 )  # a record has 64 bytes, so none lies across two pages, and the kernel writes it whole or not at all
 ROWS_AT_ONCE = 64  # whose checksums a thread computes
 HOW_TO_FILL = "fill it with: make data COMP=..."
-USED_BITS = (10, 12, 14)  # of cameras whose values are stored in 16 bits
 
 
 @dataclass(frozen=True)
@@ -117,19 +117,12 @@ class Cache:
             return None
         return pixels if checksum(pixels) == self.records["checksum"][row] else None
 
-    def used_bits(self) -> int | None:
-        """How many bits the stored values use, if files of 16 bits use fewer and the competition's YAML does not say so; else None."""
-        peak = int(self.records["peak"].max(initial=0))
-        if self.levels or peak < 256:
-            return None
-        return next((bits for bits in USED_BITS if peak < 2**bits), None)
-
     def remarks(self) -> list[tuple[str, str]]:
         """(id, remark) of images with unusual files, which are in the cache all the same."""
         black, height, width, grey = (self.records[name] for name in ("black", "height", "width", "from_grey"))
         found = []
-        if bits := self.used_bits():
-            peak = int(self.records["peak"].max())
+        peak = int(self.records["peak"].max(initial=0))
+        if bits := used_bits(peak, self.levels):
             found.append(
                 ("all", f"no stored value is above {peak:,} of 65,535; if they have {bits} bits, say so: images: {{bits: {bits}}}")
             )

@@ -23,6 +23,7 @@ EXTENSIONS = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 LIKE = 2.0  # grey values by which equal channels of a lossy file differ on average, at most
 LIT = 0.05  # a channel with a smaller share of the light of the brightest one is dark, in a lossy file
 FORMATS = {"png": "PNG", "tiff": "TIFF", "jpeg": "JPEG", "bmp": "BMP", "webp": "WebP"}  # module of `comp.images.formats` -> name
+USED_BITS = (10, 12, 14)  # of cameras whose values are stored in 16 bits
 DECODERS = ("simplejpeg", "tifffile", "imagecodecs")  # Python packages that JPEG and TIFF are read with
 
 set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # of OpenCV 4, and of 5
@@ -136,6 +137,18 @@ def to_8_bits(channel: StoredChannel, levels: Levels) -> Channel:
     if channel.dtype.kind == "u" and channel.dtype.itemsize <= 2:
         return _table(8 * channel.dtype.itemsize, black, white)[channel]
     return _scaled(channel, black, white)
+
+
+def used_bits(peak: int, levels: Levels | None) -> int | None:
+    """How many bits the stored values use, if files of 16 bits use fewer and the competition's YAML does not say so; else None.
+
+    Args:
+        peak: the largest `peak` of all images.
+        levels: the stored values of black and white, if the competition's YAML gives them.
+    """
+    if levels or peak < 256:
+        return None
+    return next((bits for bits in USED_BITS if peak < 2**bits), None)
 
 
 def resize(channel: Channel, size: int) -> Channel:

@@ -183,6 +183,18 @@ def test_missing_and_damaged_images_are_all_listed_and_nothing_is_written(every_
     assert len((tmp_path / "out/labels-unreadable.csv").read_text().splitlines()) == 3
 
 
+def test_new_images_that_are_darker_than_their_files_allow_are_noted(every_kind, tmp_path):
+    folder = tmp_path / "new"
+    shutil.copytree(every_kind.root / "data/tiny/test", folder)
+    for path in folder.iterdir():
+        assert cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16) * (0 if "37_red" in path.name else 16))
+    command = ("predict", *PREDICT, "--data", str(folder), "--models", "tiny", "--out", str(tmp_path / "labels.csv"))
+    ended = every_kind.call(*command)
+    assert ended.returncode == 0, ended.stderr
+    assert "note: 1 of 6 images are all black in some channel: image-37\nnote: no stored value is above " in ended.stdout
+    assert "if these images have 12 bits and those of training used all 16, scale them first: white is 65,535" in ended.stdout
+
+
 def test_models_that_changed_since_are_refused(copied):
     folder, predicting = copied.root / "oof/tiny", ("predict", *PREDICT, "--out", "labels.csv")
 

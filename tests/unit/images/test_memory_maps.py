@@ -37,6 +37,24 @@ def test_every_size_has_the_pixels_of_the_cache(files, tmp_path):
         np.testing.assert_array_equal(np.memmap(path, np.uint8, "r", shape=(5, size, size, 4)), cache.images)
 
 
+def test_black_channels_and_bits_that_are_not_used_are_noted(files, tmp_path, capsys):
+    def notes(levels=None):
+        read_into_maps(tmp_path, files, 4, [32], levels, tmp_path / "unreadable.csv")
+        return [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+
+    assert notes() == []
+    for number in range(5):
+        for path in files[f"id-{number}"]:
+            assert cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16) % 256 * 16)
+    largest = max(cv2.imread(str(path), cv2.IMREAD_UNCHANGED).max() for paths in files.values() for path in paths)
+    (note,) = notes()
+    assert note.startswith(f"note: no stored value is above {largest:,} of 65,535; if these images have 12 bits and those of training")
+    assert notes((0, 4095)) == []
+    for name, channel in (("id-1", 2), ("id-3", 0), ("id-3", 1)):
+        assert cv2.imwrite(str(files[name][channel]), np.zeros_like(cv2.imread(str(files[name][channel]), cv2.IMREAD_UNCHANGED)))
+    assert notes() == ["note: 2 of 5 images are all black in some channel: id-1, id-3", note]
+
+
 def test_what_cannot_be_read_is_all_listed(files, tmp_path):
     report = tmp_path / "unreadable.csv"
     for name in ("id-1", "id-3"):
