@@ -21,6 +21,17 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER))
 sys.dont_write_bytecode = True  # the folder stays as it is
 
+
+def stop_if_incomplete(kind, error, trace):
+    """A missing file of `comp` ends this program with one line and exit code 2."""
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "comp":
+        print(f"error: this package is not complete ({error}): copy its whole folder again", file=sys.stderr)
+        sys.exit(2)
+    sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = stop_if_incomplete
+
 from comp.base.command_line import explain_missing_packages  # noqa: E402
 
 explain_missing_packages()

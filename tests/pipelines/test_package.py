@@ -203,16 +203,21 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def unlike(path):
-    path.write_text(path.read_text().replace("folds: 3", "folds: three"))
+def no_folds(path):
+    path.write_text(path.read_text().replace("folds: 3", "folds: 0"))
+
+
+def other_class(path):
+    path.write_text(path.read_text().replace("- striped", "- stripes"))
 
 
 @pytest.mark.parametrize(
     ("file", "damage", "what"),
     [
         ("package.yaml", os.remove, "cannot be read (No such file or directory)"),
-        ("package.yaml", cut, "is damaged"),
-        ("package.yaml", unlike, "is damaged"),
+        ("package.yaml", cut, "is damaged or was changed"),
+        ("package.yaml", no_folds, "is damaged or was changed"),
+        ("package.yaml", other_class, "is damaged or was changed"),
         ("oof/tiny/all/fitted.json", cut, "is damaged"),
         ("oof/tiny/near/experiment.yaml", os.remove, "cannot be read ("),
         ("oof/tiny/near/weights-1.safetensors", cut, "is damaged: it cannot be read as safetensors"),
@@ -224,6 +229,24 @@ def test_damaged_files_of_a_package_are_named(elsewhere, monkeypatch, capsys, fi
     line = in_package(elsewhere, monkeypatch, capsys, *IMAGES)
     assert line.startswith(f"error: {elsewhere}/package/{file} {what}")
     assert line.endswith(": copy the package again from where it was made")
+
+
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [
+        ("comp", "No module named 'comp'"),
+        ("comp/deployment", "No module named 'comp.deployment'"),
+        ("comp/inference/weights.py", "No module named 'comp.inference.weights'"),
+        ("comp/inference/torch_network.py", "No module named 'comp.inference.torch_network'"),  # it is imported late
+    ],
+)
+def test_a_package_without_some_of_its_code_says_so(environment, elsewhere, lost, named):
+    os.rename(elsewhere / "package" / lost, elsewhere / "lost")
+    ended = environment.run("python", "-I", str(elsewhere / "package/predict.py"), *IMAGES, cwd=elsewhere / "work")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines()[-1] == f"error: this package is not complete ({named}): copy its whole folder again"
+    assert not list((elsewhere / "work").iterdir())
 
 
 def test_images_that_are_no_images_or_have_other_channels_are_listed(environment, elsewhere):

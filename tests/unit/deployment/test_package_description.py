@@ -28,6 +28,7 @@ def test_it_is_read_as_it_was_written(tmp_path, described):
         ("folds: 5", "folds: five"), ("folds: 5", "fold: 5"), ("folds: 5\n", ""), ("folds: 5", "folds: [5]"), ("form: long", "form: wide"),
         ("- '0'", "- 0"), ("stack: default", "stack: 7"), ("copies:\n- - a\n  - d", "copies: 3"), ("- 4095.0", "- many"),
         ("competition: zellen", "competition: [zellen"), ("competition: zellen", "\0"),
+        ("folds: 5", "folds: 0"), ("folds: 5", "folds: 4"), ("sha256: ", "sha256: 0"), ("sha256: ", "sha: "),
     ],
 )  # fmt: skip
 def test_a_changed_one_is_one_line(tmp_path, before, after):
@@ -36,7 +37,9 @@ def test_a_changed_one_is_one_line(tmp_path, before, after):
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after))
-    with pytest.raises(PredictionError, match=re.escape(f"{path} is damaged: copy the package again from where it was made")):
+    with pytest.raises(
+        PredictionError, match=re.escape(f"{path} is damaged or was changed: copy the package again from where it was made")
+    ):
         read_description(path)
 
 
