@@ -28,7 +28,7 @@ def main() -> None:
 
     competition, paths = load_competition(options.competition), Paths(options.competition)
     if competition.slug is None:
-        then = f"score it with: make score COMP={competition.name}"
+        then = f"score it with: make score COMP={competition.name}" + ("" if competition.practice else " LABELS=table.csv")
         raise SubmissionError(f"competition {competition.name} is not on Kaggle (its YAML has no slug)", then)
     path = options.file or newest_submission(paths.submissions(), competition)
     say(f"checking {path}" + ("" if options.file else " (the newest; FILE=... takes another)"))

@@ -24,7 +24,8 @@ def hidden_labels(competition: Competition, paths: Paths) -> Path:
         DataError: this is not a practice competition.
     """
     if competition.practice is None:
-        then = f"give a table with LABELS=..., or: make submit COMP={competition.name}"
+        then = f"score it on a table of labels: make score COMP={competition.name} LABELS=table.csv"
+        then += f"; or send it: make submit COMP={competition.name}" if competition.slug else ""
         raise DataError(f"competition {competition.name} has no hidden labels", then)
     return competition.folder(paths) / "hidden" / "labels.csv"
 

@@ -128,7 +128,8 @@ def test_a_label_table_of_the_users_own(competitions: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--competition", "real"), "competition real has no hidden labels: give a table with LABELS=..., or: make submit COMP=real"),
+        (("--competition", "real"), "real has no hidden labels: score it on a table of labels: make score COMP=real LABELS=table.csv\n"),
+        (("--competition", "sent"), "make score COMP=sent LABELS=table.csv; or send it: make submit COMP=sent"),
         (("--competition", "real", "--labels", "mine.csv"), "no submission in submissions/real: make one with: make stack COMP=real"),
         (("--competition", "small", "--labels", "absent.csv"), "there is no absent.csv"),
         (("--competition", "small", "--labels", "unknown-id.csv"), "lacks 1 of the 1 labelled ids, e.g. nobody"),
@@ -167,6 +168,7 @@ def test_score_and_compare_print_the_same_macro_f1(project: Project) -> None:
     hidden.parent.mkdir()
     hidden.write_text("Id,Target,Usage\n" + "".join(f"{tables.test_ids[row]},{strings[row]},{USAGES[row % 3]}\n" for row in range(TEST)))
     assert not tables.truth[:, 3].any()
+    (competitions / "configs/competitions/sent.yaml").write_text(YAML + "slug: sent\n")
     stacked = tables.stack("--models", "fair", "good")
     assert stacked.returncode == 0, stacked.stderr
     scored, compared = (

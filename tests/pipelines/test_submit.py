@@ -229,7 +229,11 @@ def test_nothing_to_submit_names_the_command_that_makes_it(project: Path, server
 
 def test_a_competition_off_kaggle_is_scored_instead(project: Path, server: KaggleServer) -> None:
     line = refusal(submit(project, server.environment(project), "--competition", "offline"))
-    assert "make score COMP=offline" in line
+    assert line.endswith("score it with: make score COMP=offline LABELS=table.csv\n")
+    with (project / "configs/competitions/offline.yaml").open("a") as yaml:
+        yaml.write("practice: {seed: 1}\n")
+    line = refusal(submit(project, server.environment(project), "--competition", "offline"))
+    assert line.endswith("score it with: make score COMP=offline\n")
 
 
 def test_help_loads_no_framework() -> None:
