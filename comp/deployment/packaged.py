@@ -38,9 +38,9 @@ def _predict(folder: Path) -> None:
     for path in (options.out, options.probabilities):
         if path and path.exists():
             raise DataError(f"{path} exists", "remove it, or choose another name")
-    if options.probabilities and options.probabilities.suffix != ".csv":
-        raise ConfigError(f"{options.probabilities} is no name of a CSV", "let it end with .csv")
-    if options.probabilities == out:
+        if path and path.suffix != ".csv":
+            raise ConfigError(f"{path} is no name of a CSV", "let it end with .csv")
+    if options.probabilities and options.probabilities.resolve() == out.resolve():
         raise ConfigError(f"labels and probabilities would both be {out}", "choose another name for one of them")
     files = _files(about, options.images, options.ids)
     paths = Paths(about.competition, folder)
