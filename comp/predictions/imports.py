@@ -1,6 +1,7 @@
 """Imports: predictions of models trained elsewhere, checked and written as prediction files."""
 
 import re
+from pathlib import Path
 from typing import Literal
 
 from comp.base.errors import PredictionError
@@ -13,6 +14,7 @@ from comp.predictions.provenance import Provenance, data_fingerprint
 from comp.predictions.table_file import shown
 
 LONGEST_NAME = 100  # of a model: it becomes part of file names
+FILES = (".csv", ".json", ".parquet")  # what lies beside the folders of the models: folds.csv and others
 
 
 def import_predictions(
@@ -46,8 +48,12 @@ def import_predictions(
 
 
 def check_model_name(model: str, competition: Competition, paths: Paths) -> None:
-    """Raise PredictionError for a name that cannot be a file name, or belongs to a model trained here (or trainable, given images)."""
+    """Raise PredictionError for a name that is a file's, or belongs to a model trained here (or trainable, given images)."""
     check_spelling(model)
+    ending = Path(model).suffix
+    if ending.lower() in FILES:
+        then = f"leave out its ending: make import COMP={competition.name} MODEL={model.removesuffix(ending)} ..."
+        raise PredictionError(f"MODEL={model} is the name of a file, and models are folders beside such files", then)
     trainable = competition.images is not None and (paths.root / "configs" / "models" / f"{model}.yaml").exists()
     if trainable or any(paths.model(model).glob("fold-*.parquet")):
         then = f"choose another name for the import: make import COMP={competition.name} MODEL={model}-imported ..."

@@ -298,6 +298,18 @@ def test_other_files_and_names_are_refused(elsewhere):
         assert "is not a model name: use letters, digits" in elsewhere.project.refused(ended)
 
 
+@pytest.mark.parametrize(
+    ("name", "stem"), [("folds.csv", "folds"), ("article.json", "article"), ("images-1a.parquet", "images-1a"), ("m.CSV", "m")]
+)
+def test_a_model_is_not_called_as_a_file_beside_its_folder(elsewhere, name, stem):
+    line = elsewhere.project.refused(elsewhere.bring(model=name))
+    assert f"MODEL={name} is the name of a file" in line
+    assert line.endswith(f"leave out its ending: make import COMP=tables MODEL={stem} ...")
+    assert not (elsewhere.root / "oof").exists()
+    ended = elsewhere.bring(model=stem)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_declaration_is_required(elsewhere):
     ended = elsewhere.typed(importing.main, "--model", "theirs", "--val", "val.npy")
     assert ended.returncode == 2
