@@ -52,6 +52,12 @@ def _labels(competition: Competition, tables: FoundTables, like: Competition | N
     if columns.form != "labels" or columns.separator != " ":
         between = f", {columns.separator!r} between them" if columns.form == "labels" else ""
         lines["labels as"] = FORMS[columns.form] + between
+    absent = tuple(shorten(name) for name, count in counts.items() if not count)
+    if absent and not like and competition.tokens is None:
+        lines["note"] = (
+            f"no image has class {_first(absent, NAMED)}; a class without a hit counts as F1 0 in every score: "
+            "take out of `classes` in the YAML what is no class, and write the list that is left as `tokens` too"
+        )
     labelled = next(row for row, names in enumerate(rows) if names)
     lines["one row"] = f"{shorten(tables.train_ids[labelled])}: {shorten(', '.join(rows[labelled]))}"
     lines["most"] = ", ".join(f"{name} {count:,}" for name, count in ranked[:NAMED])

@@ -117,6 +117,21 @@ def test_numbers_with_bars_keep_the_classes_of_hpa(project: Project, folder: Pat
     assert (found["a1"], found["b2"], len(found["c3"])) == ({"Cytokinetic bridge", "Nucleoplasm"}, {"Cytosol"}, 25)
 
 
+def test_numbers_without_an_image_are_said_and_can_be_taken_out(project: Project, folder: Path) -> None:
+    write(folder, train="Id,Target\na1,1 3\nb2,2\nc3,3\n", sample_submission=TEST)
+    said = understood(project, folder)
+    assert "note no image has class 0; a class without a hit counts as F1 0 in every score: take out of `classes` in the YAML" in said
+    before = read_again(project)
+    path = project.root / "configs/local/found.yaml"
+    kept = path.read_text().split("classes:")[0]
+    path.write_text(f"{kept}classes: [1, 2, 3]\ntokens: [1, 2, 3]\n")
+    assert load_competition("found", project.root).classes == ("1", "2", "3")
+    assert read_again(project) == before
+    for train in ("Id,Target\na1,0 1\nb2,2\n", "Id,Target\na1,a\nb2,b\n", "Id,a,b\na1,1,0\nb2,0,0\n"):
+        write(folder, train=train)
+        assert "no image has class" not in understood(project, folder)
+
+
 @pytest.mark.parametrize(
     ("channels", "least", "hpa"),
     [
