@@ -39,7 +39,8 @@ def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...],
     path = competition.folder(paths) / competition.tables.train
     columns = competition.columns
     needed = [columns.id] if columns.form == "one_hot" else [columns.id, columns.target]
-    ids, strings = label_strings(read_table(path, needed, _how_to_get(competition)), columns, competition.labels.tokens, path)
+    table = read_table(path, needed, _how_to_get(competition), "columns")
+    ids, strings = label_strings(table, columns, competition.labels.tokens, path)
     check_ids(ids, path)
     labels = competition.labels.multi_hot(strings, ids, str(path))
     if ids and not labels.any():
@@ -49,7 +50,7 @@ def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...],
 
 def read_test_ids(competition: Competition, paths: Paths) -> tuple[str, ...]:
     """The ids of the sample submission, in its order."""
-    return ids_of_submission(competition, competition.folder(paths) / competition.tables.test, _how_to_get(competition))
+    return ids_of_submission(competition, competition.folder(paths) / competition.tables.test, _how_to_get(competition), "columns")
 
 
 def read_form(competition: Competition, paths: Paths) -> SubmissionForm:
@@ -70,13 +71,13 @@ def needs_labels(competition: Competition, labels: NDArray[np.bool_]) -> bool:
     return competition.columns.form in ("labels", "long") and bool(labels.any(axis=1).all())
 
 
-def ids_of_submission(competition: Competition, path: Path, then: str) -> tuple[str, ...]:
-    """The ids of a table with the rows of a submission, in its order. `then` says what to do if the file is missing.
+def ids_of_submission(competition: Competition, path: Path, then: str, key: str = "") -> tuple[str, ...]:
+    """The ids of a table with the rows of a submission, in its order. `then` and `key` are those of `read_table`.
 
     Raises:
         DataError: the file or the column is missing, or an id is unsafe or comes twice.
     """
-    return ids_of_rows(path, competition.columns.id, competition.columns.form, competition.labels.tokens, then)
+    return ids_of_rows(path, competition.columns.id, competition.columns.form, competition.labels.tokens, then, key)
 
 
 def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -88,7 +89,7 @@ def read_groups(competition: Competition, paths: Paths, ids: tuple[str, ...]) ->
     if competition.groups is None:
         return None
     path = competition.folder(paths) / competition.groups.table
-    table = read_table(path, [competition.groups.id, competition.groups.column], _how_to_get(competition))
+    table = read_table(path, [competition.groups.id, competition.groups.column], _how_to_get(competition), "groups")
     if competition.columns.form == "long":
         table = table.drop_duplicates([competition.groups.id, competition.groups.column])
     check_ids(list(table[competition.groups.id]), path)

@@ -306,7 +306,7 @@ def test_submit_says_that_the_newest_is_an_overlay(labels):
         ("Id,Target\n{0},1\n{0},0\n", "leak.csv: id {0} appears twice"),
         ("Id,Target\n", "leak.csv has no rows"),
         ("Id,labels\n{0},1\n", "leak.csv has no column 'Target' or 'Predicted'"),
-        ("name,Target\n{0},1\n", "leak.csv has no column 'Id'"),
+        ("name,Target\n{0},1\n", "leak.csv has no column 'Id': it has name, Target; name its column of ids Id"),
         ("", "leak.csv cannot be read as CSV"),
         (None, "there is no leak.csv"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from comp.base.errors import ConfigError, DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition, load_competition
-from comp.competition.tables import read_groups, read_test_ids, read_train
+from comp.competition.tables import ids_of_submission, read_groups, read_test_ids, read_train
 
 CLASSES = ("a", "b", "c")
 TINY = Competition(name="tiny", title="Tiny", data="data", classes=CLASSES, groups={"table": "groups.csv", "column": "plate"})
@@ -37,7 +37,7 @@ def test_tables_are_read_by_name_and_as_text(paths):
         ("Id,Target\nx,0\nx,1\n", r"train\.csv: id x appears twice"),
         ("Id,Target\nx,0\n,1\n", r"train\.csv: row 3 has no id"),
         ("Id,Target\nx,5\n", r"train\.csv: unknown label '5' of id x"),
-        ("Id,Labels\nx,0\n", r"train\.csv has no column 'Target'"),
+        ("Id,Labels\nx,0\n", r"train\.csv has no column 'Target': it has Id, Labels; correct `columns` in the competition's YAML"),
         ("", r"train\.csv cannot be read as CSV"),
     ],
 )
@@ -52,9 +52,18 @@ def test_errors_of_missing_tables_and_groups_say_what_to_do(paths):
     (paths.root / "data" / "groups.csv").write_text("Id,plate\nx,P1\n")
     with pytest.raises(DataError, match=r"groups\.csv: id y has no row"):
         read_groups(TINY, paths, ("x", "y"))
+    (paths.root / "data" / "groups.csv").write_text("Id,well\nx,P1\n")
+    with pytest.raises(DataError, match=r"groups\.csv has no column 'plate': it has Id, well; correct `groups` in the competition's YAML"):
+        read_groups(TINY, paths, ("x", "y"))
     (paths.root / "data" / "train.csv").unlink()
     with pytest.raises(DataError, match="make data COMP=tiny"):
         read_train(TINY, paths)
+
+
+def test_a_users_own_table_of_ids_is_corrected_itself(paths):
+    (paths.root / "mine.csv").write_text("image,Predicted\nx,0\n")
+    with pytest.raises(DataError, match=r"mine\.csv has no column 'Id': it has image, Predicted; name its column of ids Id$"):
+        ids_of_submission(TINY, paths.root / "mine.csv", "correct DATA")
 
 
 def test_image_files_in_channel_order_or_one_for_all(paths):

@@ -83,7 +83,7 @@ def test_images_may_have_any_image_ending(tiny):
     ("text", "said"),
     [
         ("Id,Label\ne1,0\n", "has no column 'Target' or 'Predicted'"),
-        ("Name,Target\ne1,0\n", "has no column 'Id'"),
+        ("Name,Target\ne1,0\n", "has no column 'Id': it has Name, Target; name its column of ids Id"),
         ("Id,Target\n", "has no rows"),
         ("Id,Target\ne1,0\ne1,1\n", "id e1 appears twice"),
         ("Id,Target\n../e1,0\n", "has a part '..'"),
