@@ -12,8 +12,8 @@ from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Columns, Competition
 from comp.competition.id_column import ids_of_rows, read_table
-from comp.competition.ids import check_ids
-from comp.competition.label_forms import long_one_hot_strings, long_strings, one_hot_strings
+from comp.competition.ids import check_ids, shorten
+from comp.competition.label_forms import joined_ids, long_one_hot_strings, long_strings, one_hot_strings
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,32 @@ def read_train(competition: Competition, paths: Paths) -> tuple[tuple[str, ...],
     path = competition.folder(paths) / competition.tables.train
     columns = competition.columns
     needed = [columns.id] if columns.form == "one_hot" else [columns.id, columns.target]
-    table = read_table(path, needed, _how_to_get(competition), "columns")
-    ids, strings = label_strings(table, columns, competition.labels.tokens, path)
-    check_ids(ids, path)
-    labels = competition.labels.multi_hot(strings, ids, str(path))
+    ids, labels = _labels(read_table(path, needed, _how_to_get(competition), "columns"), columns, competition, path)
     if ids and not labels.any():
         raise DataError(f"no train image of {competition.name} has a label in {path}", "check the column with the labels")
     return ids, labels
+
+
+def read_known_labels(
+    path: Path, competition: Competition, targets: Sequence[str], then: str
+) -> tuple[tuple[str, ...], NDArray[np.bool_], pd.DataFrame]:
+    """Ids and labels (N, C) of a user's table of labels, and the first row of each id (N rows), for other columns.
+
+    It is written as the train table is, or with one string an id.
+
+    Args:
+        targets: columns that may hold the labels where classes have no columns of their own; the first one found is taken.
+        then: what to do if the file is missing.
+
+    Raises:
+        DataError: the file or a column is missing, an id is unsafe or comes twice, or a label is unknown.
+    """
+    table = read_table(path, [competition.columns.id], then)
+    columns = _as_written(table, competition, targets, path)
+    ids, labels = _labels(table, columns, competition, path)
+    if columns.form == "long_one_hot":
+        table = table.assign(**{columns.id: [name.rpartition("_")[0] for name in table[columns.id]]})
+    return ids, labels, table.drop_duplicates(columns.id)
 
 
 def read_test_ids(competition: Competition, paths: Paths) -> tuple[str, ...]:
@@ -114,6 +133,29 @@ def label_strings(table: pd.DataFrame, columns: Columns, tokens: Sequence[str], 
     gather = long_strings if columns.form == "long" else long_one_hot_strings
     strings = gather(ids, list(table[columns.target]), columns.separator, source)
     return tuple(strings), tuple(strings.values())
+
+
+def _labels(table: pd.DataFrame, columns: Columns, competition: Competition, path: Path) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+    """Ids and labels (N, C) of a table that is written as `columns` says."""
+    ids, strings = label_strings(table, columns, competition.labels.tokens, path)
+    check_ids(ids, path)
+    return ids, competition.labels.multi_hot(strings, ids, str(path))
+
+
+def _as_written(table: pd.DataFrame, competition: Competition, targets: Sequence[str], path: Path) -> Columns:
+    """How a user's table writes labels: as the train table, else one string an id; raises DataError if it lacks their columns."""
+    columns, tokens, has = competition.columns, competition.labels.tokens, f"it has {shorten(', '.join(table.columns))}"
+    target = next((column for column in targets if column in table), None)
+    lacking = [token for token in tokens if token not in table]
+    if columns.form == "one_hot" and (target is None or len(lacking) < len(tokens)):
+        if lacking:
+            raise DataError(f"{path} has no column {shorten(lacking[0])!r}", f"{has}; give each class its column, as in the train table")
+        return columns
+    if target is None:
+        raise DataError(f"{path} has no column {' or '.join(map(repr, dict.fromkeys(targets)))}", f"{has}; rename the one with labels")
+    names = tuple(table[columns.id])
+    as_train = columns.form == "long" or (columns.form == "long_one_hot" and joined_ids(names, tokens) != names)
+    return columns.model_copy(update={"target": target, "form": columns.form if as_train else "labels"})
 
 
 def _how_to_get(competition: Competition) -> str:

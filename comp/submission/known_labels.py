@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from comp.base.errors import DataError
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.csv_file import read_csv
-from comp.competition.id_column import read_ids
+from comp.competition.tables import read_known_labels
 from comp.submission.sidecar import check_unedited
 from comp.submission.submission import read_submission
 
@@ -36,12 +35,8 @@ def read_labels(path: Path, competition: Competition) -> tuple[tuple[str, ...], 
     Raises:
         DataError: a missing file or column, a duplicate id, an unknown label, or no label at all.
     """
-    ids = read_ids(path, competition.columns.id, "correct LABELS=..., or make the practice competition with: make practice")
-    table = read_csv(path)
-    target = competition.columns.target
-    if target not in table:
-        raise DataError(f"{path} has no column {target!r}", f"it has {', '.join(table.columns)}; name its columns as the train table's")
-    labels = competition.labels.multi_hot(table[target], ids, str(path))
+    then = "correct LABELS=..., or make the practice competition with: make practice"
+    ids, labels, table = read_known_labels(path, competition, [competition.columns.target], then)
     if not labels.any():
         raise DataError(f"{path} holds no label", "give a table with labels")
     return ids, labels, np.array(table[USAGE] if USAGE in table else ["all"] * len(ids))

@@ -11,9 +11,7 @@ from comp.base.errors import DataError, SubmissionError
 from comp.base.files import hash_file
 from comp.base.paths import Paths
 from comp.competition.competition import Competition
-from comp.competition.csv_file import read_csv
-from comp.competition.id_column import read_ids
-from comp.competition.tables import SubmissionForm, read_form
+from comp.competition.tables import SubmissionForm, read_form, read_known_labels
 from comp.submission.sidecar import read_sidecar
 from comp.submission.submission import check_submission, read_submission, write_submission
 
@@ -74,13 +72,8 @@ def read_known(path: Path, competition: Competition, form: SubmissionForm) -> tu
         DataError: no such table or column, an id twice or not in the sample submission, an unknown label, or a row without the label
             that it needs.
     """
-    ids = read_ids(path, competition.columns.id, "give the table with LABELS=...")
-    table = read_csv(path)
-    columns = (competition.columns.target, competition.columns.predicted)
-    target = next((column for column in columns if column in table), None)
-    if target is None:
-        then = f"it has {', '.join(table.columns)}; rename the one with labels"
-        raise DataError(f"{path} has no column {columns[0]!r} or {columns[1]!r}", then)
+    columns = competition.columns
+    ids, known, _ = read_known_labels(path, competition, [columns.target, columns.predicted], "give the table with LABELS=...")
     wanted, sample = set(form.ids), competition.tables.test
     unknown = [image_id for image_id in ids if image_id not in wanted]
     if unknown and len(unknown) == len(ids):
@@ -91,7 +84,6 @@ def read_known(path: Path, competition: Competition, form: SubmissionForm) -> tu
         raise DataError(f"{path} holds {len(unknown)} ids that {sample} does not, e.g. {unknown[0]}", "remove their rows")
     if not ids:
         raise DataError(f"{path} has no rows", "there is nothing to lay over the submission")
-    known = competition.labels.multi_hot(table[target], ids, str(path))
     if form.needs_labels and not known.any(axis=1).all():
         raise DataError(f"{path}: id {ids[int((~known.any(axis=1)).argmax())]} has no label", "give it one, or remove its row")
     return ids, known

@@ -267,6 +267,22 @@ def test_known_labels_replace_those_of_the_submission_in_a_file_that_says_so(lab
     assert "nested" not in sidecar
 
 
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [("one_hot", "Id,0,1,2\n{0},0,1,1\n{1},1,0,0\n"), ("long", "Id,Target\n{0},1\n{1},0\n{0},2\n")],
+)
+def test_known_labels_may_have_the_form_of_the_train_table(labels, form, text):
+    (labels.root / "configs/competitions/tables.yaml").write_text(f"{YAML}columns: {{form: {form}}}\n")
+    ids = labels.test_ids
+    (labels.root / "data/tables/train.csv").write_text(text.format(*labels.train_ids))
+    (labels.root / "leak.csv").write_text(text.format(ids[3], ids[6]))
+    ended = labels.call("overlay", "--file", "a.csv", "--labels", "leak.csv")
+    assert ended.returncode == 0, ended.stderr
+    wanted = labels.decisions["a"].copy()
+    wanted[3], wanted[6] = [False, True, True], [True, False, False]
+    assert labels.made()[1]["Predicted"].tolist() == labels.strings(wanted)
+
+
 def test_an_overlay_of_a_submission_with_a_nested_score_has_none(labels):
     scored = labels.root / "submissions/tables/default-00000000.csv"
     scored.parent.mkdir(parents=True)

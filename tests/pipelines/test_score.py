@@ -125,6 +125,30 @@ def test_a_label_table_of_the_users_own(competitions: Path) -> None:
     assert "nested" not in ended.stdout
 
 
+@pytest.mark.parametrize("form", ["one_hot", "long"])
+def test_a_label_table_in_the_train_tables_form(competitions: Path, form: str) -> None:
+    labels, decisions = synthetic(300)
+    (competitions / "configs/competitions/real.yaml").write_text(f"{YAML}columns: {{form: {form}}}\n")
+    ids = [f"image-{row:03}" for row in range(60)]
+    usages = [("public", "private")[row % 2] for row in range(60)]
+    if form == "one_hot":
+        lines = ["Id,0,1,2,3,Usage", *(f"{ids[row]},{','.join(map(str, labels[row].astype(int)))},{usages[row]}" for row in range(60))]
+    else:
+        lines = [
+            "Id,Target,Usage",
+            *(f"{ids[row]},{column},{usages[row]}" for column in (2, 3, 0, 1) for row in range(60) if labels[row, column]),
+        ]
+    (competitions / "known.csv").write_text("\n".join(lines) + "\n")
+    submission = next((competitions / "submissions" / "small").glob("*.csv"))
+    ended = score(competitions, "--competition", "real", "--file", str(submission), "--labels", "known.csv")
+    assert ended.returncode == 0, ended.stderr
+    table = rows_of(ended.stdout)
+    for number, usage in enumerate(("public", "private")):
+        true, decided = labels[:60][number::2], decisions[:60][number::2]
+        assert table[usage][0] == 30
+        assert table[usage][1] == pytest.approx(f1_score(true, decided, average="macro", zero_division=0), abs=6e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -144,6 +168,7 @@ def test_refusals_are_one_line(competitions: Path, arguments: tuple[str, ...], c
     (competitions / "unknown.csv").write_text("Id,Target\nimage-000,9\n")
     (competitions / "columns.csv").write_text("Id,Labels\nimage-000,0\n")
     (competitions / "empty.csv").write_text("Id,Target\n")
+    (competitions / "configs/competitions/sent.yaml").write_text(YAML + "slug: sent\n")
     ended = score(competitions, *arguments)
     assert ended.returncode == 2
     assert complaint in ended.stderr
@@ -168,7 +193,6 @@ def test_score_and_compare_print_the_same_macro_f1(project: Project) -> None:
     hidden.parent.mkdir()
     hidden.write_text("Id,Target,Usage\n" + "".join(f"{tables.test_ids[row]},{strings[row]},{USAGES[row % 3]}\n" for row in range(TEST)))
     assert not tables.truth[:, 3].any()
-    (competitions / "configs/competitions/sent.yaml").write_text(YAML + "slug: sent\n")
     stacked = tables.stack("--models", "fair", "good")
     assert stacked.returncode == 0, stacked.stderr
     scored, compared = (
