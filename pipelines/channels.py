@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from comp.base.files import atomic_write, write_text
 from comp.base.progress import say
+from comp.competition.ids import KnownIds
 from comp.competition.image_cache import prepare_cache
 from comp.competition.tables import read_train
 from comp.imputation.folder_scores import folder_scores, read_folder
@@ -51,7 +52,8 @@ def main() -> None:
     if options.data:
         assert task.competition.images is not None
         ids, others = read_folder(options.data, task.competition.images, size, path.with_suffix(".unusable.csv"))
-        if seen := len(set(ids) & set(folds.ids)):
+        known = KnownIds(folds.ids)
+        if seen := sum(bool(known.of(image_id)) for image_id in ids):
             say(f"note: {seen:,} of these images are in the train table, so networks were trained on them; leave DATA out to avoid that")
         write(path, folder_scores(ids, others, generators, folds, images))
         shown = _evenly(np.arange(len(ids)))

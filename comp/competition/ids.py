@@ -1,9 +1,9 @@
-"""Which ids a table may hold. An id becomes part of paths, so one that could leave its folder is refused."""
+"""Which ids a table may hold, and which name an image. An id becomes part of paths, so one that could leave its folder is refused."""
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from comp.base.errors import DataError
@@ -35,9 +35,38 @@ def check_ids(ids: Sequence[str], source: Path) -> None:
                 raise DataError(f"{source}: id {image_id} is there in two Unicode forms", "give each image one id")
 
 
+class KnownIds:
+    """The ids of a table, looked up by ids of files: these may be in another Unicode form, or begin in another folder."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._whole: dict[str, str] = {}
+        self._longer: dict[str, list[str]] = {}
+        for image_id in ids:
+            whole, *ends = _ends(image_id)
+            self._whole[whole] = image_id
+            for end in ends:
+                self._longer.setdefault(end, []).append(image_id)
+
+    def of(self, image_id: str) -> list[str]:
+        """The ids of the table that may name the same image: the same id, else all those of which one is the end of the other.
+
+        `b` is the end of `a/b`. Nothing is found by parts of a name.
+        """
+        whole, *ends = _ends(image_id)
+        if whole in self._whole:
+            return [self._whole[whole]]
+        return self._longer.get(whole, []) + [self._whole[end] for end in ends if end in self._whole]
+
+
 def shorten(text: str) -> str:
     """The text for a message: at most 40 characters."""
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text):,} characters)"
+
+
+def _ends(image_id: str) -> list[str]:
+    """The id in the composed Unicode form, and what is left of it without its first folder, its first two and so on."""
+    parts = unicodedata.normalize("NFC", image_id).split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _fault(image_id: str) -> str:

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from comp.base.errors import DataError, PredictionError
 from comp.base.files import atomic_folder, write_text
 from comp.base.progress import track
 from comp.competition.file_finder import ANY_FOLDERS, fill
-from comp.competition.ids import shorten
+from comp.competition.ids import KnownIds, shorten
 from comp.folds.fold_map import HOLDOUT
 from comp.images.problems import Files
 from comp.imputation.gaps import PartialImage, images_with_gaps, read_partial
@@ -37,15 +38,28 @@ class Painters:
     generators: Mapping[int, ChannelGenerator]
     held_out: Mapping[str, int]
 
+    @cached_property
+    def _known(self) -> KnownIds:
+        return KnownIds(self.held_out)
+
     def of(self, image_id: str) -> dict[int, ChannelGenerator]:
         """The networks that draw an image: the one that never saw it, if the competition has it in a fold, else all.
 
+        Args:
+            image_id: in any Unicode form, with any folders before it (see `KnownIds`).
+
         Raises:
+            DataError: it may be one of several images, which differ in their folds.
             PredictionError: the one that never saw it is not trained.
         """
-        fold = self.held_out.get(image_id, HOLDOUT)
-        if fold == HOLDOUT:
+        known = self._known.of(image_id)
+        folds = {self.held_out[each] for each in known} - {HOLDOUT}
+        if not folds:
             return dict(self.generators)
+        if len(folds) > 1:
+            what = f"{shorten(image_id)} may be any of {len(known)} train images of several folds, such as {shorten(known[0])}"
+            raise DataError(what, "let DATA be the folder in which the ids of the train table begin")
+        (fold,) = folds
         if fold not in self.generators:
             what = f"{shorten(image_id)} is drawn by fold {fold} of {self.model}, which never saw it and is not trained"
             raise PredictionError(what, f"type: make fold-{fold} MODEL={self.model}")
@@ -64,7 +78,7 @@ def fill_folder(painters: Painters, files: Files, pattern: str, out: Path, repor
         The table that is written as imputed.csv, a row for each file: id, channel, why ("missing" or "black"), given, model, folds, file.
 
     Raises:
-        DataError: the folder holds files already, or images cannot be used; nothing is written.
+        DataError: the folder holds files already, or images cannot be used or told apart; nothing is written.
         PredictionError: the network that never saw an image is not trained; nothing is written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -73,11 +87,12 @@ def fill_folder(painters: Painters, files: Files, pattern: str, out: Path, repor
     ids = images_with_gaps(files, len(first.channels), first.levels, report)
     if not ids:
         return pd.DataFrame()
+    networks_of = {image_id: painters.of(image_id) for image_id in ids}
     with atomic_folder(out.resolve()) as folder:
         rows = []
         for image_id in track(ids, "drawing", unit="img"):
             image = read_partial(files[image_id], len(first.channels), first.levels)
-            networks = painters.of(image_id)
+            networks = networks_of[image_id]
             drawn = draw(image, list(networks.values()))
             known = {"given": "+".join(np.array(first.channels)[image.given]), "model": painters.model}
             for column, why in image.lacking.items():

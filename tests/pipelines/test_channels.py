@@ -1,4 +1,4 @@
-"""A model that draws missing channels, as a user types it: training, `make channels`, `make fill`, and models that use it."""
+"""A model that draws missing channels, as a user types it: training, `make channels`, and models that use it."""
 
 import os
 import re
@@ -208,50 +208,12 @@ def test_other_images_are_drawn_by_all_networks_together(drawing):
     assert "1 of 6 images cannot be used: data/tiny/test/image-40_green.png is missing" in error
 
 
-def test_filling_writes_what_lacks_marks_it_and_changes_nothing_else(drawing):
-    folder, out = drawing.root / "new", drawing.root / "filled"
-    shutil.copytree(drawing.root / "data/tiny/train", folder)
-    (folder / "image-03_red.png").unlink()
-    cv2.imwrite(str(folder / "image-04_yellow.png"), np.zeros((32, 32), np.uint8))
-    cv2.imwrite(str(folder / "wide_green.png"), np.random.default_rng(0).integers(900, 50_000, (40, 72)).astype(np.uint16))
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    fill = ("fill", "--competition", "tiny", "--model", "draws", "--data", str(folder), "--out", str(out))
-    ended = drawing.call(*fill)
-    assert ended.returncode == 0, ended.stderr
-    assert f"wrote 5 channels of 3 of 37 images to {out}" in ended.stdout
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    table = pd.read_csv(out / "imputed.csv", dtype=str)
-    assert table["file"].tolist() == [
-        "image-03_red.png",
-        "image-04_yellow.png",
-        *(f"wide_{name}.png" for name in ("red", "blue", "yellow")),
-    ]
-    assert table["why"].tolist() == ["missing", "black", *["missing"] * 3]
-    own = read_folds(drawing)["fold"].astype(str)
-    assert table["folds"].tolist() == [own["image-03"], own["image-04"], *["0+1+2"] * 3]
-    assert cv2.imread(str(out / "wide_red.png"), cv2.IMREAD_UNCHANGED).shape == (40, 72)
-    assert f"{out} exists" in drawing.refused(drawing.call(*fill))
-
-
-def test_no_network_fills_an_image_that_it_was_trained_on(drawing):
-    fold = read_folds(drawing)["fold"]["image-03"]
-    (drawing.root / f"oof/tiny/draws/weights-{fold}.safetensors").unlink()
-    (drawing.root / "data/tiny/train/image-03_red.png").unlink()
-    typed = ("fill", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/train", "--out", "out")
-    error = drawing.refused(drawing.call(*typed))
-    assert f"image-03 is drawn by fold {fold} of draws, which never saw it and is not trained: type: make fold-{fold} MODEL=draws" in error
-    assert not (drawing.root / "out").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("channels", "--model", "tiny"), "tiny draws no channels: name a model with `trainer: channels`"),
         (("channels", "--model", "channels-unet"), "channels-unet has no trained network in oof/tiny/channels-unet: train it: make model"),
         (("channels", "--model", "draws", "--data", "nowhere"), "there is no folder nowhere"),
-        (("fill", "--model", "draws"), "DATA and OUT are needed"),
-        (("fill", "--model", "draws", "--data", "nowhere", "--out", "out"), "there is no folder nowhere"),
-        (("fill", "--model", "draws", "--data", "configs", "--out", "out"), "configs holds no image of tiny (0 image files in all)"),
         (("fold", "--model", "draws", "--fold", "0", "--set", "channels=[red]"), "sees all channels of the competition"),
         (("fold", "--model", "draws", "--fold", "0", "--set", "decoder=[16,-1]"), "write the width of each level"),
     ],
@@ -259,7 +221,6 @@ def test_no_network_fills_an_image_that_it_was_trained_on(drawing):
 def test_mistakes_are_one_line(drawing, arguments, message):
     command, *more = arguments
     assert message in drawing.refused(drawing.call(command, "--competition", "tiny", *more))
-    assert not (drawing.root / "out").exists()
 
 
 def test_a_network_of_other_channels_is_not_trained_further(drawing):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comp.base.errors import DataError
-from comp.competition.ids import check_ids, shorten
+from comp.competition.ids import KnownIds, check_ids, shorten
 
 SOURCE = Path("train.csv")
 
@@ -54,3 +54,24 @@ def test_ids_that_are_the_same() -> None:
 def test_long_texts_are_shortened() -> None:
     assert shorten("x" * 40) == "x" * 40
     assert shorten("x" * 1000) == "x" * 40 + "... (1,000 characters)"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("b", ["b"]),
+        ("train/b", ["b"]),
+        ("x/train/b", ["b"]),
+        ("e\u0301", ["\u00e9"]),
+        ("x/\u00f6", ["o\u0308"]),
+        ("plate1/c", ["plate1/c"]),
+        ("train/plate1/c", ["plate1/c"]),
+        ("c", ["plate1/c", "plate2/c"]),
+        ("plate3/c", []),
+        ("1/c", []),
+        ("ab", []),
+        ("train", []),
+    ],
+)
+def test_an_id_is_known_in_any_unicode_form_and_with_any_folders_before_it(asked: str, found: list[str]) -> None:
+    assert KnownIds(["b", "\u00e9", "o\u0308", "plate1/c", "plate2/c"]).of(asked) == found

@@ -77,6 +77,16 @@ def test_an_image_of_the_competition_is_drawn_by_the_network_that_never_saw_it(f
     assert (cv2.imread(str(folder.parent / "out/half_green.png"), cv2.IMREAD_UNCHANGED) == 80).all()
 
 
+def test_the_image_is_known_in_another_unicode_form_and_with_folders_before_its_id():
+    painters = Painters("net", {0: Sevens(), 1: Sevens()}, {"half": 1, "e\u0301": 0, "p/a": 0, "q/a": 0, "p/b": 0, "q/b": 1, "r/b": -1})
+    drawn_by = {
+        image_id: list(painters.of(image_id)) for image_id in ("data/train/half", "\u00e9", "x/\u00e9", "a", "x/p/b", "r/b", "halfway")
+    }
+    assert drawn_by == {"data/train/half": [1], "\u00e9": [0], "x/\u00e9": [0], "a": [0], "x/p/b": [0], "r/b": [0, 1], "halfway": [0, 1]}
+    with pytest.raises(DataError, match="b may be any of 3 train images of several folds, such as p/b: let DATA be the folder in which"):
+        painters.of("b")
+
+
 def test_images_of_any_shape_are_drawn_with_as_many_pixels_as_in_training(folder):
     image = read_partial([folder / f"wide_{channel}.png" for channel in CHANNELS], 3, None)
     generator = Sevens()
