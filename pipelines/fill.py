@@ -12,8 +12,8 @@ from pathlib import Path
 
 from comp.base.errors import ConfigError
 from comp.base.progress import say
-from comp.imputation.filling import TABLE, Painters, fill_folder
-from comp.imputation.gaps import partial_files
+from comp.imputation.filling import Painters, fill_folder
+from comp.imputation.gaps import TABLE, partial_files
 from comp.imputation.trained_generators import trained_generators
 from comp.predictions.task import load_task
 from pipelines.command import parser, run
@@ -27,6 +27,10 @@ def main() -> None:
     options = arguments.parse_args()
     if options.data is None or options.out is None:
         raise ConfigError("DATA and OUT are needed", f"type: make fill MODEL={options.model} DATA=dir OUT=new-dir")
+    if options.out.resolve().is_relative_to(options.data.resolve()):
+        raise ConfigError(
+            f"OUT={options.out} lies in DATA={options.data}", "choose another OUT, so that drawn channels are not taken for real"
+        )
 
     task = load_task(options.competition)
     generators = trained_generators(task, options.model)

@@ -75,17 +75,29 @@ def plain(name: str) -> str:
 
 
 class FileFinder:
-    """The image files below `folder`. It is walked when a file is not where it is expected, and once only."""
+    """The image files below `folder`. It is walked when a file is not where it is expected, and once only.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        mark: folders with a file of this name are left out of `names`, with all below them.
+    """
+
+    def __init__(self, folder: Path, mark: str = "") -> None:
         self.folder = folder
+        self._mark = mark
         self._root = str(folder)
         self._by_depth: dict[int, dict[str, list[str]]] = {}
 
     @cached_property
     def names(self) -> list[str]:
         """Paths of the image files, relative to the folder, in order. Hidden files and folders are left out."""
-        return [name for name in self._all if name.lower().endswith(EXTENSIONS)]
+        marked = set(self.marked)
+        return [name for name in self._images if name not in marked]
+
+    @cached_property
+    def marked(self) -> list[str]:
+        """Paths of the image files that are left out because of the mark."""
+        marks = tuple(name.removesuffix(self._mark) for name in self._all if self._mark and os.path.basename(name) == self._mark)
+        return [name for name in self._images if name.startswith(marks)]
 
     @cached_property
     def not_read(self) -> list[str]:
@@ -126,6 +138,10 @@ class FileFinder:
                 stems.setdefault("/".join(stem.split("/")[-depth:]) if depth else stem, []).append(name)
             self._by_depth[depth] = stems
         return self._by_depth[depth]
+
+    @cached_property
+    def _images(self) -> list[str]:
+        return [name for name in self._all if name.lower().endswith(EXTENSIONS)]
 
     @cached_property
     def _all(self) -> list[str]:

@@ -19,10 +19,8 @@ from comp.competition.file_finder import ANY_FOLDERS, fill
 from comp.competition.ids import KnownIds, shorten
 from comp.folds.fold_map import HOLDOUT
 from comp.images.problems import Files
-from comp.imputation.gaps import PartialImage, images_with_gaps, read_partial
+from comp.imputation.gaps import TABLE, PartialImage, images_with_gaps, read_partial
 from comp.inference.channel_generator import ChannelGenerator, MeanGenerator
-
-TABLE = "imputed.csv"
 
 
 @dataclass(frozen=True, eq=False)

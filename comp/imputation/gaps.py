@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comp.base.errors import DataError
-from comp.base.progress import track
+from comp.base.progress import say, track
 from comp.competition.competition import Images
 from comp.competition.file_finder import FileFinder, files_of, find_ids
 from comp.competition.ids import check_ids
@@ -16,6 +16,7 @@ from comp.images.formats.stored import Levels
 from comp.images.problems import Files, check_no_problems
 from comp.images.read import Channel, read_image
 
+TABLE = "imputed.csv"  # lists the drawn channels in its folder
 BLACK = 2  # grey values: a channel without any brighter pixel is black, also in a lossy file
 
 
@@ -64,12 +65,18 @@ def read_partial(files: Sequence[Path], channels: int, levels: Levels | None) ->
 def partial_files(folder: Path, images: Images, competition: str) -> Files:
     """The files of every image in a folder of which any file is there; the others have the paths expected.
 
+    Folders inside that hold drawn channels are left out, and a line says so.
+
     Raises:
-        DataError: there is no such folder, no image in it, or an id is unsafe.
+        DataError: there is no such folder, it holds drawn channels itself, no image is in it, or an id is unsafe.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", "correct DATA: a folder of images")
-    finder = FileFinder(folder)
+    if (folder / TABLE).exists():
+        raise DataError(f"{folder} holds drawn channels: {TABLE} lists them", "let DATA be a folder of images without drawn channels")
+    finder = FileFinder(folder, mark=TABLE)
+    if finder.marked:
+        say(f"note: {len(finder.marked):,} image files are left out: they lie in folders of drawn channels, which hold {TABLE}")
     ids = find_ids(finder.names, images.file, images.channels)
     if not ids:
         what = f"{folder} holds no image of {competition} ({len(finder.names)} image files in all)"

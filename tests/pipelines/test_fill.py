@@ -56,6 +56,20 @@ def test_filling_writes_what_lacks_marks_it_and_changes_nothing_else(drawing):
     assert f"{out} exists" in drawing.refused(fill(drawing, *typed))
 
 
+def test_drawn_channels_are_never_taken_for_real_ones(drawing):
+    folder = drawing.root / "data/tiny/test"
+    (folder / "image-40_red.png").unlink()
+    assert fill(drawing, "--data", "data/tiny/test", "--out", "out").returncode == 0
+    shutil.copytree(drawing.root / "out", folder / "inside")
+    shutil.copytree(drawing.root / "out", folder / "inside/deeper")
+    again = fill(drawing, "--data", "data/tiny/test", "--out", "again")
+    assert again.returncode == 0, again.stderr
+    assert "note: 2 image files are left out: they lie in folders of drawn channels, which hold imputed.csv" in again.stdout
+    assert (drawing.root / "again/imputed.csv").read_bytes() == (drawing.root / "out/imputed.csv").read_bytes()
+    error = drawing.refused(fill(drawing, "--data", "out", "--out", "more"))
+    assert "out holds drawn channels: imputed.csv lists them: let DATA be a folder of images without drawn channels" in error
+
+
 def test_images_in_a_folder_above_that_of_the_train_images_are_known(drawing):
     (drawing.root / "data/tiny/train/image-03_red.png").unlink()
     (drawing.root / "data/tiny/test/image-40_red.png").unlink()
@@ -98,6 +112,7 @@ def test_no_network_fills_an_image_that_it_was_trained_on(drawing):
     [
         ((), "DATA and OUT are needed"),
         (("--data", "nowhere", "--out", "out"), "there is no folder nowhere"),
+        (("--data", "data/tiny", "--out", "data/tiny/new"), "OUT=data/tiny/new lies in DATA=data/tiny: choose another OUT"),
         (("--data", "configs", "--out", "out"), "configs holds no image of tiny (0 image files in all)"),
     ],
 )

@@ -73,6 +73,18 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     assert FileFinder(tmp_path / "images").names == ["c.png", "linked/b.png", "s/a.png"]
 
 
+def test_folders_with_a_mark_are_left_out_with_all_below_them(tmp_path: Path) -> None:
+    for name in ("a.png", "made/b.png", "made/s/c.png", "made-too/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "made/mark.csv").touch()
+    (tmp_path / "made-too/other-mark.csv").touch()
+    finder = FileFinder(tmp_path, mark="mark.csv")
+    assert finder.names == ["a.png", "made-too/d.png"]
+    assert finder.marked == ["made/b.png", "made/s/c.png"]
+    assert FileFinder(tmp_path).marked == []
+
+
 def test_a_missing_folder_has_no_files(tmp_path: Path) -> None:
     assert FileFinder(tmp_path / "none").find("a.png") == tmp_path / "none/a.png"
 
