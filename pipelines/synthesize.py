@@ -40,7 +40,7 @@ from comp.predictions.task import load_task
 from comp.synthesis import painter
 from comp.synthesis.contact_sheet import write_sheet
 from comp.synthesis.recombined_rows import recombined_rows
-from comp.synthesis.set_writer import Draw, check_form, write_set
+from comp.synthesis.set_writer import Draw, check_form, check_set_name, write_set
 from comp.synthesis.synthetic_row import SyntheticRow
 from pipelines.command import parser, run
 
@@ -71,10 +71,10 @@ def main() -> None:
 
     competition, paths = load_competition(given.competition), Paths(given.competition)
     rare = parse(RareLabels, {"below": given.below, "target": given.target}, "make synthesize")
+    default_name, job_of = SOURCES[given.source]
+    name = check_set_name(default_name if given.name is None else given.name)
     check_form(competition)
     ensure_data(competition, paths)
-    default_name, job_of = SOURCES[given.source]
-    name = given.name or default_name
     job = job_of(given, competition, paths, rare, name)
     if not job.rows:
         raise DataError(f"no label of {competition.name} has fewer than {rare.below} train images", "give a larger number: BELOW=...")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from comp.base.errors import ConfigError, DataError
 from comp.base.files import read_bytes, read_text, write_json, write_text
 from comp.base.locks import lock
-from comp.base.paths import Paths
+from comp.base.paths import Paths, check_name
 from comp.base.progress import LogBar
 from comp.base.schema import differences
 from comp.competition.competition import Competition
@@ -24,9 +25,24 @@ from comp.competition.file_finder import ANY_ENDING, ANY_FOLDERS, fill
 from comp.synthesis.synthetic_row import SyntheticRow, in_batches
 
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_NAME = re.compile(r"(?!(?:null|true|false|yes|no|on|off)$)[^\W\d_][\w.-]*", re.IGNORECASE)
 
 Batch = Sequence[SyntheticRow]
 Draw = Callable[[Sequence[Batch]], Iterable[NDArray[np.uint8]]]  # batches -> the images (B, H, W, C) of each, in their order
+
+
+def check_set_name(name: str) -> str:
+    """The name of a new set, if `SET="extra=NAME"` reads it as this text.
+
+    Raises:
+        ConfigError: it does not begin with a letter, holds other characters than letters, digits, `_`, `-` and `.`, is longer than 100
+            bytes, or is a word that YAML reads as nothing or as true or false.
+    """
+    what = "set of extra rows"
+    if not _NAME.fullmatch(check_name(what, name)):
+        words = "none of YAML's words for nothing, true and false: null, true, false, yes, no, on, off"
+        raise ConfigError(f"{name!r} is no name of a {what}", f"use a letter, then letters, digits, '_', '-' and '.', but {words}")
+    return name
 
 
 def write_set(

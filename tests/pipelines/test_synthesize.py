@@ -101,6 +101,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(painted):
         ),
         (("--competition", "small", "--below", "8", "--target", "5"), "target (5) is less than below (8)"),
         ((*PAINT, "--name", "../none"), "is no name of a set of extra rows"),
+        ((*PAINT, "--name", "null"), "'null' is no name of a set of extra rows: use a letter, then letters, digits"),
         (("--competition", "tiny"), "the painter knows no class 'round', which tiny has: it paints HPA's classes and channels"),
     ],
 )

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from comp.base.errors import ConfigError, DataError
 from comp.base.paths import Paths
+from comp.base.schema import parse_settings
 from comp.competition.competition import load_competition
 from comp.competition.extra_rows import extra_image_files, read_extra
 from comp.images.read import read_image
-from comp.synthesis.set_writer import write_set
+from comp.synthesis.set_writer import check_set_name, write_set
 from comp.synthesis.synthetic_row import SyntheticRow
 from tests.tiny_competition import make_tiny_competition
 
@@ -127,3 +130,30 @@ def test_images_that_cannot_be_written_are_refused_before_any_is_drawn(tiny, ima
     changed = competition.images.model_copy(update=images) if images else None
     with pytest.raises(ConfigError, match=said):
         write_set(competition.model_copy(update={"images": changed}), paths, "mixed", ROWS, MADE_FROM, draw)
+
+
+YAML_WORDS = ["null", "Null", "~", "true", "FALSE", "yes", "no", "On", "off"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "..", "a/b", "a" * 101, *YAML_WORDS, "#x", "1", "007", "1e5", "{a}", "[a]", "sp ace", ".hidden", "-a", "_a", "a:", "a\n", "a=b"],
+)
+def test_names_of_sets_that_a_setting_would_not_read_as_text_are_refused(name):
+    with pytest.raises(ConfigError, match="is no name of a set of extra rows") as refused:
+        check_set_name(name)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["painted", "a", "none", "nullable", "on-2", "v1.0", "A_b-c.d", "Zürich", "e5", "y", "inf", "a" * 100])
+def test_other_names_of_sets_are_read_as_they_are_typed(name):
+    assert parse_settings(f"extra={check_set_name(name)}") == {"extra": name}
+
+
+@given(st.text(max_size=4) | st.from_regex(r"[A-Za-z][\w.-]*", fullmatch=True))
+def test_no_name_of_a_set_is_read_as_anything_else(name):
+    try:
+        check_set_name(name)
+    except ConfigError:
+        return
+    assert parse_settings(f"extra={name}") == {"extra": name}
