@@ -22,15 +22,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from comp.base.errors import ConfigError, DataError
 from comp.base.files import hash_file
 from comp.base.paths import Paths
 from comp.base.processes import cores
 from comp.base.progress import say
-from comp.base.schema import parse
+from comp.base.schema import Strict, parse
 from comp.competition.competition import Competition, load_competition
 from comp.competition.data import ensure_data
-from comp.competition.experiments.experiment import RareLabels
+from comp.competition.experiments.experiment import LARGEST_SEED, RareLabels
 from comp.competition.image_cache import full_size, prepare_cache
 from comp.competition.tables import read_train
 from comp.imputation.trained_generators import trained_generators
@@ -43,6 +45,13 @@ from comp.synthesis.recombined_rows import recombined_rows
 from comp.synthesis.set_writer import Draw, check_form, check_set_name, write_set
 from comp.synthesis.synthetic_row import SyntheticRow
 from pipelines.command import parser, run
+
+
+class Numbers(Strict):
+    """What the numbers that a user gives may be."""
+
+    seed: int = Field(ge=0, le=LARGEST_SEED)
+    size: int | None = Field(ge=16, le=4096)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +79,7 @@ def main() -> None:
     given = arguments.parse_args()
 
     competition, paths = load_competition(given.competition), Paths(given.competition)
+    parse(Numbers, {"seed": given.seed, "size": given.size}, "make synthesize")
     rare = parse(RareLabels, {"below": given.below, "target": given.target}, "make synthesize")
     default_name, job_of = SOURCES[given.source]
     name = check_set_name(default_name if given.name is None else given.name)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from comp.base.errors import DataError
 from comp.base.text_table import aligned
 from comp.imputation.held_out_scores import MEASURES, METHODS
 from comp.metrics.group_mean import group_mean
@@ -25,7 +26,12 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         measure, given, drawn, images; the mean of each method and its standard error over groups, as NAME and NAME_error; `better`, the
         baseline with the higher mean, and `gain` over it with `gain_error`, of paired images.
+
+    Raises:
+        DataError: there are no scores, because every channel is black.
     """
+    if scores.empty:
+        raise DataError("every channel of the images is black, so there is nothing to score", "give images with some light: DATA=dir")
     found = []
     for measure in MEASURES:
         for (given, drawn), part in scores.groupby(["given", "drawn"], sort=False):

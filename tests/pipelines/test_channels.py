@@ -203,6 +203,11 @@ def test_other_images_are_drawn_by_all_networks_together(drawing):
     assert "note:" not in ended.stdout
     seen = drawing.call("channels", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/train")
     assert "note: 36 of these images are in the train table, so networks were trained on them" in seen.stdout
+    (drawing.root / "black").mkdir()
+    for channel in CHANNELS:
+        cv2.imwrite(str(drawing.root / f"black/a_{channel}.png"), np.zeros((32, 32), np.uint8))
+    error = drawing.refused(drawing.call("channels", "--competition", "tiny", "--model", "draws", "--data", "black"))
+    assert "every channel of the images is black, so there is nothing to score" in error
     (drawing.root / "data/tiny/test/image-40_green.png").unlink()
     error = drawing.refused(drawing.call("channels", "--competition", "tiny", "--model", "draws", "--data", "data/tiny/test"))
     assert "1 of 6 images cannot be used: data/tiny/test/image-40_green.png is missing" in error

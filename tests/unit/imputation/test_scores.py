@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from comp.base.errors import DataError
 from comp.folds.fold_map import FoldMap
 from comp.imputation.held_out_scores import held_out_scores, questions
 from comp.imputation.score_table import score_text, summary
@@ -38,6 +39,13 @@ def test_every_held_out_image_is_scored_by_its_fold_and_black_channels_are_not()
     assert drawn.loc["i4", "psnr"] == pytest.approx(psnr(IMAGES[[4], ..., 2], IMAGES[[4], ..., 2] // 2)[0])
     assert drawn.loc["i4", "fold"] == 1
     assert len(scores) == (8 * 9 - 3) * 3
+
+
+def test_black_images_have_no_table():
+    scores = held_out_scores(FOLDS, {0: Halved()}, np.zeros_like(IMAGES))
+    assert scores.empty
+    with pytest.raises(DataError, match="every channel of the images is black, so there is nothing to score: give images with some light"):
+        summary(scores)
 
 
 def test_the_table_has_means_and_paired_gains_over_the_better_baseline():
