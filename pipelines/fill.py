@@ -26,7 +26,8 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the drawn channels")
     options = arguments.parse_args()
     if options.data is None or options.out is None:
-        raise ConfigError("DATA and OUT are needed", f"type: make fill MODEL={options.model} DATA=dir OUT=new-dir")
+        again = f"make fill COMP={options.competition} MODEL={options.model} DATA=dir OUT=new-dir"
+        raise ConfigError("DATA and OUT are needed", f"type: {again}")
     if options.out.resolve().is_relative_to(options.data.resolve()):
         raise ConfigError(
             f"OUT={options.out} lies in DATA={options.data}", "choose another OUT, so that drawn channels are not taken for real"
@@ -39,7 +40,8 @@ def main() -> None:
     files = partial_files(options.data, images, task.competition.name)
     held_out = {image_id: int(fold) for image_id, fold in zip(task.folds.ids, task.folds.fold, strict=True)}
     report = task.paths.drawn_channels(options.model).with_name("unusable-images.csv")
-    table = fill_folder(Painters(options.model, generators, held_out), files, images.file, options.out, report)
+    painters = Painters(task.competition.name, options.model, generators, held_out)
+    table = fill_folder(painters, files, images.file, options.out, report)
     if table.empty:
         say(f"none of {len(files):,} images lacks a channel; nothing was written")
         return

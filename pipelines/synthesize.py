@@ -121,6 +121,10 @@ def recombined(given: Namespace, competition: Competition, paths: Paths, rare: R
     size = next(iter(generators.values())).size
     cache = prepare_cache(competition, paths, "train", size)
     rows = [row for fold in generators for row in recombined_rows(name, task.folds, task.labels, rare, fold, given.seed)]
+    counts = [task.labels[task.folds.trained_on(fold)].sum(axis=0) for fold in generators]
+    if not rows and any(((count > 0) & (count < rare.below)).any() for count in counts):
+        what = f"no image of a rare label can be a source: their groups in {paths.folds()} are held out in part"
+        raise DataError(what, "use a fold map that keeps groups whole (a smaller `split_groups`), or another SOURCE")
     made_from = {
         "size": size, "data": task.data, "folds": task.folds.fingerprint, "images": ImageIdentity.of({"train": cache}).hash,
         "segmenter": segmenter_hash(segmenter), "code": code_hash(), "model": given.model,

@@ -28,10 +28,11 @@ class Painters:
     """The networks of a model, by fold.
 
     Attributes:
-        model: its name.
+        competition, model: their names.
         held_out: id of an image of the competition -> the fold that holds it out.
     """
 
+    competition: str
     model: str
     generators: Mapping[int, ChannelGenerator]
     held_out: Mapping[str, int]
@@ -60,7 +61,7 @@ class Painters:
         (fold,) = folds
         if fold not in self.generators:
             what = f"{shorten(image_id)} is drawn by fold {fold} of {self.model}, which never saw it and is not trained"
-            raise PredictionError(what, f"type: make fold-{fold} MODEL={self.model}")
+            raise PredictionError(what, f"type: make fold-{fold} COMP={self.competition} MODEL={self.model}")
         return {fold: self.generators[fold]}
 
 

@@ -103,14 +103,17 @@ def test_no_network_fills_an_image_that_it_was_trained_on(drawing):
     (drawing.root / f"oof/tiny/draws/weights-{fold}.safetensors").unlink()
     (drawing.root / "data/tiny/train/image-03_red.png").unlink()
     error = drawing.refused(fill(drawing, "--data", "data/tiny/train", "--out", "out"))
-    assert f"image-03 is drawn by fold {fold} of draws, which never saw it and is not trained: type: make fold-{fold} MODEL=draws" in error
+    assert (
+        f"image-03 is drawn by fold {fold} of draws, which never saw it and is not trained: type: make fold-{fold} COMP=tiny MODEL=draws"
+        in error
+    )
     assert not (drawing.root / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ((), "DATA and OUT are needed"),
+        ((), "DATA and OUT are needed: type: make fill COMP=tiny MODEL=draws DATA=dir OUT=new-dir"),
         (("--data", "nowhere", "--out", "out"), "there is no folder nowhere"),
         (("--data", "data/tiny", "--out", "data/tiny/new"), "OUT=data/tiny/new lies in DATA=data/tiny: choose another OUT"),
         (("--data", "configs", "--out", "out"), "configs holds no image of tiny (0 image files in all)"),

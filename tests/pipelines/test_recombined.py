@@ -178,6 +178,21 @@ def test_with_another_fold_map_no_row_is_trained_on(copied):
     assert not (copied.root / "oof/small/tiny").exists()
 
 
+def test_where_all_groups_are_held_out_in_part_the_reason_is_named(copied):
+    """Each antibody has three images, one in each fold."""
+    lines = [f"image-{number:02d},{number // 12},A{number % 12}" for number in range(36)]
+    (copied.root / "split.csv").write_text("\n".join(["id,fold,group", *lines]) + "\n")
+    given = copied.call("folds", "--competition", "tiny", "--file", "split.csv")
+    assert given.returncode == 0, given.stderr
+    trained = copied.call("fold", "--competition", "tiny", "--model", "draws", "--fold", "0")
+    assert trained.returncode == 0, trained.stderr
+    typed = ("--competition", "tiny", "--source", "recombined", "--model", "draws", "--below", "1000", "--target", "1000")
+    line = copied.refused(copied.call("synthesize", *typed))
+    assert "no image of a rare label can be a source: their groups in oof/tiny/folds.csv are held out in part: use a fold map" in line
+    few = copied.refused(copied.call("synthesize", *typed[:-4], "--below", "1", "--target", "1"))
+    assert "no label of tiny has fewer than 1 train images" in few
+
+
 def test_another_network_is_noticed(copied):
     settings = ("--set", "seed=1", "--retrain")
     assert copied.call("fold", "--competition", "small", "--model", "draws", "--fold", "0", *settings).returncode == 0

@@ -48,7 +48,7 @@ def folder(tmp_path):
 
 def filled(folder, held_out=None, generators=None, pattern=IMAGES.file):
     files = partial_files(folder, IMAGES, "tiny")
-    painters = Painters("net", generators or {0: Sevens(70), 1: Sevens(80)}, held_out or {})
+    painters = Painters("tiny", "net", generators or {0: Sevens(70), 1: Sevens(80)}, held_out or {})
     return fill_folder(painters, files, pattern, folder.parent / "out", folder.parent / "report.csv")
 
 
@@ -78,7 +78,9 @@ def test_an_image_of_the_competition_is_drawn_by_the_network_that_never_saw_it(f
 
 
 def test_the_image_is_known_in_another_unicode_form_and_with_folders_before_its_id():
-    painters = Painters("net", {0: Sevens(), 1: Sevens()}, {"half": 1, "e\u0301": 0, "p/a": 0, "q/a": 0, "p/b": 0, "q/b": 1, "r/b": -1})
+    painters = Painters(
+        "tiny", "net", {0: Sevens(), 1: Sevens()}, {"half": 1, "e\u0301": 0, "p/a": 0, "q/a": 0, "p/b": 0, "q/b": 1, "r/b": -1}
+    )
     drawn_by = {
         image_id: list(painters.of(image_id)) for image_id in ("data/train/half", "\u00e9", "x/\u00e9", "a", "x/p/b", "r/b", "halfway")
     }
@@ -142,5 +144,5 @@ def test_a_folder_with_files_and_a_folder_without_images_are_errors(folder, tmp_
 def test_nothing_is_written_where_nothing_lacks(folder):
     files = {"whole": [folder / f"whole_{channel}.png" for channel in CHANNELS]}
     assert images_with_gaps(files, 3, None, folder.parent / "report.csv") == []
-    assert fill_folder(Painters("net", {0: Sevens()}, {}), files, IMAGES.file, folder.parent / "out", folder.parent / "r.csv").empty
+    assert fill_folder(Painters("tiny", "net", {0: Sevens()}, {}), files, IMAGES.file, folder.parent / "out", folder.parent / "r.csv").empty
     assert not (folder.parent / "out").exists()
