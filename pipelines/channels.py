@@ -9,7 +9,7 @@ mean and deviation; "regression" is least squares for each pixel. Both are fitte
 groups, those of gains over paired images.
 
 Two files are written: runs/<competition>/drawn-channels/<model>.csv with the numbers, and .png with some images as they are and as they
-are drawn. With DATA their names end with that of the folder.
+are drawn. With DATA their names end with that of the folder and eight digits of its path.
 """
 
 from pathlib import Path

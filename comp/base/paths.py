@@ -42,6 +42,11 @@ def file_of(folder: Path, image_id: str, ending: str) -> Path:
     return folder / f"{name}{'' if name == image_id else f'-{hash_of(image_id, digits=8)}'}{ending}"
 
 
+def _source(data: Path) -> str:
+    """The name of a folder of images, with digits that depend on its whole path."""
+    return f"{data.resolve().name}-{hash_of(str(data.resolve()), digits=8)}"
+
+
 def gpu_lock(gpu: str) -> Path:
     """The lock of a GPU, which all projects of a user on this machine share."""
     return Path(gettempdir()) / f"hpa-toolkit-{getuser()}" / f"gpu-{gpu}.lock"
@@ -158,7 +163,7 @@ class Paths:
         Args:
             data: where the images come from; None: the test images. Folders of equal names get CSVs of their own.
         """
-        source = f"{data.resolve().name}-{hash_of(str(data.resolve()), digits=8)}" if data else "test"
+        source = _source(data) if data else "test"
         return file_of(self.submissions() / "predict", f"{name}-{source}", ".csv")
 
     def stack_test(self, name: str) -> Path:
@@ -235,9 +240,13 @@ class Paths:
         return self.root / "runs" / self.competition / "channels.png"
 
     def drawn_channels(self, model: str, data: Path | None = None) -> Path:
-        """The scores of a model that draws missing channels, of held-out images or of those of a folder; a picture lies beside them."""
+        """The scores of a model that draws missing channels; a picture lies beside them.
+
+        Args:
+            data: where the images come from; None: the held-out images. Folders of equal names get files of their own.
+        """
         folder = self.root / "runs" / self.competition / "drawn-channels"
-        return file_of(folder, check_name("model", model) + (f"-{data.resolve().name}" if data else ""), ".csv")
+        return file_of(folder, check_name("model", model) + (f"-{_source(data)}" if data else ""), ".csv")
 
     def contact_sheet(self, name: str) -> Path:
         """The picture of some rows of a set of extra rows beside train images."""

@@ -1,5 +1,6 @@
 """Names and ids become paths; none of them leads out of its folder."""
 
+import re
 import string
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def test_other_names_are_folders(name: str) -> None:
 @pytest.mark.parametrize("image_id", ["image-05", "6b3c.a_1", "00ab-12", "Zelle_é"])
 def test_the_file_of_a_plain_id_has_its_name(image_id: str) -> None:
     assert file_of(Path("x"), image_id, ".png") == Path("x") / f"{image_id}.png"
+
+
+def test_folders_of_equal_names_have_outputs_of_their_own(tmp_path: Path) -> None:
+    paths, folders = Paths("tiny"), (tmp_path / "x/imgs", tmp_path / "y/imgs")
+    for file in (paths.drawn_channels, paths.new_labels):
+        one, other = (file("draws", folder) for folder in folders)
+        assert one != other
+        assert one == file("draws", folders[1] / "../../x/imgs")
+        assert re.fullmatch(r"draws-imgs-[0-9a-f]{8}\.csv", one.name)
 
 
 HOSTILE = st.lists(st.sampled_from(["..", ".", "/", "\\", "a", "é", " ", "\n", "\0", ":", "%s", "-", "a" * 300]), max_size=6).map("".join)
