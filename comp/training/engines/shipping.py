@@ -16,7 +16,7 @@ from comp.competition.competition import Competition
 from comp.competition.experiments.cell_experiment import CellExperiment
 from comp.competition.experiments.dependent_experiment import SEGMENTER, CascadeExperiment, DependentExperiment
 from comp.competition.experiments.experiment import Experiment, NetworkExperiment
-from comp.competition.extra_rows import TABLE
+from comp.competition.extra_rows import MANIFEST, TABLE
 from comp.competition.image_cache import splits_of
 from comp.training.engines.ray_copy import Files
 from comp.training.fold_job import FoldJob
@@ -62,7 +62,8 @@ def needed_for(experiment: Experiment, paths: Paths, fold: int) -> list[Path]:
             plan = experiment.plan.name if isinstance(experiment, CellExperiment) else None
             files += list((paths.crops(split, plan) if plan else paths.cache(split, experiment.size)).glob("*"))
         if experiment.extra:
-            files += [paths.extra(experiment.extra) / TABLE, paths.extra_duplicates(experiment.extra)]
+            folder = paths.extra(experiment.extra)
+            files += [folder / TABLE, *folder.glob(MANIFEST), paths.extra_duplicates(experiment.extra)]
         weights = Path(experiment.initial_weights)
         if weights.is_file() and not weights.is_absolute() and ".." not in weights.parts:
             files.append(weights)
