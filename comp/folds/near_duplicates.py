@@ -152,13 +152,18 @@ def _record(file: Path) -> Path:
 
 
 def _is_of_other_images(competition: Competition, paths: Paths, split: str, file: Path) -> bool:
-    """Whether a list was made here, was not edited since, and the images have changed. Images that are not here count as the same."""
+    """Whether a list was made here, was not edited since, and the images have changed.
+
+    Images that are not here, or whose cache was removed, count as the same: to read all of them again would take long.
+    """
     try:
         record, text = json.loads(read_text(_record(file))), read_text(file)
         made_from, made_here = record["made_from"], record["list"] == hash_of(text)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return False
+    if not (made_here and paths.cache(split, DUPLICATE_SIZE).exists()):
+        return False
     try:
-        return made_here and bool(made_from != prepare_cache(competition, paths, split, DUPLICATE_SIZE).fingerprint)
+        return bool(made_from != prepare_cache(competition, paths, split, DUPLICATE_SIZE).fingerprint)
     except DataError:
         return False
