@@ -1,9 +1,9 @@
-"""Faint nuclei: what is left beside a slow rule that looks at one nucleus at a time."""
+"""Which nuclei are found: seeds on drawn maps, and faint nuclei beside a slow rule that looks at one nucleus at a time."""
 
 import numpy as np
 import pytest
 
-from comp.cells.watershed import FAINTEST, without_faint
+from comp.cells.watershed import FAINTEST, INSIDE, SURE, nuclei, without_faint
 
 
 def image(brightness, background=0.3):
@@ -53,3 +53,42 @@ def test_an_image_full_of_nuclei_keeps_them():
 def test_nuclei_without_any_contrast_stay():
     labels, stain = image((1, 1))
     assert without_faint(labels, np.zeros_like(stain)).max() == 2
+
+
+def maps(*discs, side=64):
+    """Probability and depth (side, side) of discs (row, column, radius, probability, depth in the middle)."""
+    inside, depth = np.zeros((2, side, side), np.float32)
+    rows, columns = np.mgrid[:side, :side]
+    for row, column, radius, probability, deepest in discs:
+        deep = 1 - np.hypot(rows - row, columns - column) / radius
+        inside[deep > 0] = probability
+        depth = np.maximum(depth, deepest * deep.clip(0)).astype(np.float32)
+    return inside, depth
+
+
+DEEP, SHALLOW, UNSURE = (16, 16, 10, 0.95, 1), (46, 46, 10, 0.95, 0.2), (16, 46, 10, (INSIDE + SURE) / 2, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("discs", "count"),
+    [((DEEP,), 1), ((SHALLOW,), 1), ((DEEP, SHALLOW), 2), ((UNSURE,), 0), ((DEEP, UNSURE), 1), ((DEEP, SHALLOW, UNSURE), 2), ((), 0)],
+)
+def test_a_nucleus_that_stands_alone_needs_no_deep_middle(discs, count):
+    inside, depth = maps(*discs)
+    found = nuclei(inside, depth, 20, valley=0.35)
+    assert sorted(np.unique(found)) == list(range(count + 1))
+    for row, column, radius, *_ in set(discs) - {UNSURE}:
+        own = found[row, column]
+        assert own > 0
+        assert (found == own).sum() == pytest.approx(np.pi * radius**2, rel=0.05)
+
+
+@pytest.mark.parametrize(("valley", "count"), [(0.1, 2), (0.7, 1)])
+def test_a_valley_parts_nuclei_that_touch(valley, count):
+    inside, depth = maps((32, 22, 11, 0.95, 1), (32, 40, 11, 0.95, 0.9))
+    assert nuclei(inside, depth, 20, valley).max() == count
+
+
+def test_shallow_nuclei_that_touch_are_one():
+    inside, depth = maps((32, 22, 11, 0.95, 0.2), (32, 40, 11, 0.95, 0.2))
+    assert nuclei(inside, depth, 20, valley=0.35).max() == 1
